@@ -1,5 +1,6 @@
--- The tables of the embedded store, see migrations/sqlite, for terms, registrations, attempts, imports and the outbox.
--- Times are milliseconds since the epoch; dates and structures are text; JSON is text, because it is compared as a whole.
+-- The tables for terms, registrations, attempts, imports and the outbox, as in the embedded store (migrations/sqlite).
+-- Times are milliseconds since the epoch; dates and structures are text; JSON is text, because it is compared as a
+-- whole.
 
 -- The id of each write, so that a commit whose reply is lost can be looked up. A fenced id was inserted by the lookup:
 -- its write was not committed.
@@ -33,7 +34,7 @@ CREATE TABLE terms (
     seats_seq    bigint NOT NULL,
     -- Sections of a higher generation are staged and not yet visible.
     generation   bigint NOT NULL,
-    -- The commit that wrote the term's own fields last.
+    -- The commit that last wrote the term's own fields.
     changed_seq  bigint NOT NULL
 ) WITH (fillfactor = 50); -- Room for the new version of a row that each commit writes.
 

@@ -198,9 +198,9 @@ CREATE TABLE alerts (
 CREATE INDEX alerts_due ON alerts (due_at, id) WHERE due_at IS NOT NULL;
 CREATE INDEX alerts_by_sender ON alerts (sender);
 
--- The sequence of alerts. Its last position is in `counters`, in a row that each commit that adds entries locks until it
--- ends. So the order of positions is the order of commits, without gaps: a reader that knows all entries up to a position
--- never misses one before it.
+-- The sequence of alerts. Its last position is in `counters`, in a row that each commit that adds entries locks until
+-- it ends. So the order of positions is the order of commits, without gaps: a reader that has read all entries up to a
+-- position never misses one before it.
 CREATE TABLE alert_log (
     seq       bigint PRIMARY KEY,
     alert_id  text COLLATE "C" NOT NULL,

@@ -7,8 +7,8 @@ CREATE TABLE hubs (
     seen_at  timestamptz NOT NULL DEFAULT now()
 );
 
--- How often rows of a term were changed without a commit of a registrar, which raises seats_seq. Hubs that have the term
--- in memory load it again.
+-- How many times rows of a term were changed without a commit of a registrar, which would raise seats_seq. Hubs that
+-- have the term in memory load it again.
 ALTER TABLE terms ADD COLUMN rewrites bigint NOT NULL DEFAULT 0;
 
 -- The generation under which the newest import into a term stages its sections. An older import that still runs at
@@ -21,8 +21,8 @@ CREATE TABLE term_staging (
 -- The hub that runs an import.
 ALTER TABLE import_tasks ADD COLUMN hub uuid;
 
--- The order in which tokens were ended, from a counter that is locked until the commit, so that a follower that knows
--- all up to a position never misses one before it.
+-- The order in which tokens were revoked, from a counter that is locked until the commit, so that a follower that has
+-- read all up to a position never misses one before it.
 INSERT INTO counters (name, value) VALUES ('revocations', 1);
 ALTER TABLE dead_tokens ADD COLUMN position bigint NOT NULL DEFAULT 1;
 ALTER TABLE tokens_valid_from ADD COLUMN position bigint NOT NULL DEFAULT 1;

@@ -1,2 +1,3 @@
--- How often hubs that do not lead a job have requested that it runs at once. The leader reads it when it renews its lease.
+-- How many times hubs that do not lead a job have requested that it run at once. The leader reads it when it renews its
+-- lease.
 ALTER TABLE leaders ADD COLUMN requests bigint NOT NULL DEFAULT 0;

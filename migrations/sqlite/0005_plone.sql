@@ -1,4 +1,4 @@
--- What is to be written to the college's Plone, what Plone last contained, and the users who signed in through it.
+-- What has to be written to the college's Plone, what Plone last contained, and the users who signed in through it.
 
 -- Each section's item in Plone, as last pulled or written.
 CREATE TABLE plone_items (

@@ -1,5 +1,5 @@
--- The people about whom an entry of the audit trail says that their data was read, such as the students of a roster, so
--- that each of them can see it.
+-- The people whose data was read, according to an entry of the audit trail, such as the students of a roster. Each of
+-- them can see the entry.
 CREATE TABLE audit_people (
     user      TEXT NOT NULL,
     audit_id  INTEGER NOT NULL,

@@ -16,9 +16,9 @@ CREATE TABLE registrations_with_offers (
     place         INTEGER NOT NULL,
     at            INTEGER NOT NULL,
     passed        TEXT,
-    -- The commit that wrote the row last.
+    -- The commit that last wrote the row.
     seq           INTEGER NOT NULL DEFAULT 0,
-    -- For a reserved seat, the group for which it was.
+    -- For a reserved seat, the group for which it is reserved.
     reserved_for  TEXT,
     -- When an offer lapses, and when the student is reminded of it; null for other registrations. Once the reminder is
     -- sent, its time is null.

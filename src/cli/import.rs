@@ -1,5 +1,5 @@
-//! `import` and `import-students`: import a schedule or facts about students, through the hub that runs on the store or,
-//! if none runs, into the store.
+//! `import` and `import-students`: import a schedule or facts about students, through the hub that runs on the store
+//! or, if none runs, into the store.
 
 use std::fs::File;
 use std::io::Read;
@@ -43,12 +43,12 @@ const BLOCK_BYTES: usize = 256 * 1024;
 /// The maximum number of warnings, conflicts and missing sections that are printed. All errors in the report are
 /// printed.
 const NOTES_MAX: usize = 20;
-/// How long the store may recover from a failed commit before the import gives up. A hub waits for as long as it takes,
-/// but a person at a terminal has to free space or to replace the disk. The store tries four times a second.
+/// How long the store may take to recover from a failed commit before the import gives up. A hub waits for as long as
+/// it takes, but a person at a terminal has to free space or replace the disk. The store retries four times a second.
 const RECOVERY_MAX: Duration = Duration::from_secs(3);
-/// The maximum time in which the terms are loaded: a million registrations take 0.8 s.
+/// How long loading the terms may take: a million registrations take 0.8 s.
 const LOAD_MAX: Duration = Duration::from_secs(60);
-/// How long a hub may apply an import. It takes less than a second, unless the hub waits for its disk.
+/// How long a hub may take to apply an import: usually less than a second, unless the hub waits for its disk.
 const APPLY_MAX: Duration = Duration::from_secs(60);
 /// The username of an import that does not go through a hub.
 const SUBJECT: &str = "eduhub-cli";
@@ -158,7 +158,7 @@ fn read_map(map: &[String], example: &str) -> Result<Vec<(String, String)>, Fail
     map.iter().map(pair).collect()
 }
 
-/// Returns the part of a query that states where the columns are.
+/// Returns the part of the query string that states where the columns are.
 fn query_of_columns(map: &[String], sheet: Option<&str>, header_line: Option<u64>) -> String {
     let mut query = String::new();
     if !map.is_empty() {
@@ -327,7 +327,7 @@ async fn lasting_failure(gauge: &Arc<StoreGauge>) {
     }
 }
 
-/// Stops an import whose store has failed. Returns its result, which may still be that it was applied.
+/// Stops an import whose store has failed. Returns its result: the import may still have been applied.
 async fn stopped(imports: &Imports, task: &str) -> Result<TaskReport, Failure> {
     imports.stop().await;
     match imports.task(task).await {

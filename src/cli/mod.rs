@@ -102,7 +102,7 @@ struct Failure {
 type CommandResult = Result<(), Failure>;
 
 impl Failure {
-    /// Creates a failure because of invalid arguments or settings.
+    /// Creates a failure for invalid arguments or settings.
     fn usage(message: impl Display) -> Self {
         Self { status: 2, message: message.to_string() }
     }

@@ -24,7 +24,7 @@ use crate::cli::{CommandResult, Failure, print_line};
 
 /// Lifetime of a run's tokens: longer than that of its sandbox.
 const TOKEN_TTL: Duration = Duration::from_secs(600);
-/// Students count as slowed if an import raises their p99 by more than this, in percent and in milliseconds.
+/// Students count as slowed if an import raises their p99 by more than both of these: in percent, and in milliseconds.
 const SLOWED_PERCENT: f64 = 25.0;
 const SLOWED_MS: f64 = 5.0;
 
@@ -43,7 +43,7 @@ pub(super) struct RushArguments {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
-    /// Read a job from standard input, as the hub starts it
+    /// Read the job from standard input, for a hub that starts this command
     #[arg(long, hide = true)]
     pub(super) attached: bool,
 }

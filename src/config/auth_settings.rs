@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn users_of_plone_can_be_stated_only_with_the_key_of_plone() {
+    fn settings_for_plone_users_require_the_plone_user_key() {
         let has_problem = |config: &Config| problems(config).iter().any(|problem| problem.starts_with("plone.url and"));
         let with = |change: fn(&mut Config)| {
             let mut config = Config::default();

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_belong_to_one_place_and_to_nats() {
+    fn credentials_are_in_one_place_and_only_for_nats() {
         let problem = |url: &str, credentials: Option<&str>| {
             let mut config = Config::default();
             (config.bus.url, config.bus.credentials) = (parse(url).unwrap(), credentials.map(PathBuf::from));

@@ -87,7 +87,7 @@ pub struct Server {
     pub bind: SocketAddr,
     /// The number of worker threads; 0 for one per processor.
     pub workers: usize,
-    /// The maximum number of WebSocket connections. Visitors may have three quarters of them.
+    /// The maximum number of live sessions. Visitors may have three quarters of them.
     pub max_connections: usize,
     /// How long idle HTTP connections stay open.
     pub keep_alive: Duration,
@@ -95,7 +95,7 @@ pub struct Server {
     pub public_url: Option<String>,
     /// Networks of reverse proxies, which state the addresses of clients.
     pub trusted_proxies: Vec<IpNet>,
-    /// The minimum time between two `seats` frames to a connection.
+    /// The minimum time between two `seats` frames of a term to a live session.
     pub seats_tick: Duration,
     /// The maximum duration of the shutdown after SIGTERM.
     pub drain: Duration,
@@ -108,7 +108,7 @@ pub struct Registration {
     pub shards: usize,
     /// The maximum number of credits of a student in a term; 0 for no limit.
     pub credit_limit: Credits,
-    /// How many times a student may take a course; 0 means no limit.
+    /// How many times a student may take a course; 0 for no limit.
     pub repeat_limit: u32,
     /// Whether and how long seats are offered to students on waitlists.
     pub offers: OfferSettings,
@@ -126,9 +126,9 @@ pub struct Limits {
     pub login_per_minute: u32,
     /// Requests per second of a user. The visitors at one address may send twenty times as many.
     pub requests_per_second: u32,
-    /// WebSocket connections per user.
+    /// Live sessions per user.
     pub connections_per_user: usize,
-    /// WebSocket connections per address.
+    /// Live sessions per address.
     pub connections_per_address: usize,
     /// Connections per address on which no signed-in user has sent a request.
     pub visitor_connections_per_address: usize,

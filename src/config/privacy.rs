@@ -4,7 +4,7 @@ use crate::config::settings::Setting;
 
 /// The longest retention, in days: a hundred years.
 const DAYS_MAX: u32 = 36_500;
-/// The largest bound of small counts. A larger one would hide the waitlists of ordinary sections.
+/// The largest value of `small_counts`. A larger one would hide the waitlists of ordinary sections.
 const SMALL_COUNTS_MAX: u32 = 100;
 
 /// `[privacy]`: retention of data about people, and small counts. 0 is off.
@@ -14,7 +14,7 @@ pub struct Privacy {
     pub audit_days: u32,
     /// Days for which attempts to register are stored; 0 to store them forever.
     pub attempts_days: u32,
-    /// Smaller numbers of enrolled or waiting people are hidden from visitors; 0 to show all.
+    /// Numbers of enrolled or waiting people below this are hidden from visitors; 0 to show all.
     pub small_counts: u32,
 }
 

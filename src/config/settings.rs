@@ -34,13 +34,13 @@ pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// Returns every setting except `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
+/// Returns every setting with a fixed key. `import.columns.*`, `plone.fields.*`, `auth.oidc.*` and the tables of
+/// `[roles]` have other keys.
 pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().chain(&bus::SETTINGS).chain(&privacy::SETTINGS).chain(&AUTH_SETTINGS)
 }
 
-/// The settings except those of `[bus]` and `[privacy]`, and except `import.columns.*` and `plone.fields.*`, whose keys
-/// are not fixed.
+/// The settings with fixed keys, except those of `[bus]`, `[privacy]` and single sign-on.
 const SETTINGS: [Setting; 50] = [
     Setting {
         name: "college.name",
@@ -101,7 +101,7 @@ const SETTINGS: [Setting; 50] = [
     },
     Setting {
         name: "server.seats_tick_ms",
-        about: "The minimum number of milliseconds between two seat updates to a connection.",
+        about: "The minimum number of milliseconds between two seat updates of a term to a live session.",
         show: |c| c.server.seats_tick.as_millis().to_string(),
         set: |c, v| v.milliseconds(5..=10_000).map(|value| c.server.seats_tick = value),
     },
@@ -343,13 +343,13 @@ const SETTINGS: [Setting; 50] = [
     },
     Setting {
         name: "limits.connections_per_user",
-        about: "WebSocket connections of a user.",
+        about: "Live sessions of a user.",
         show: |c| c.limits.connections_per_user.to_string(),
         set: |c, v| v.integer(0..=1_000_000).map(|value| c.limits.connections_per_user = value),
     },
     Setting {
         name: "limits.connections_per_address",
-        about: "WebSocket connections from an address. A whole campus may share one.",
+        about: "Live sessions from an address. A whole campus may share one.",
         show: |c| c.limits.connections_per_address.to_string(),
         set: |c, v| v.integer(0..=1_000_000).map(|value| c.limits.connections_per_address = value),
     },

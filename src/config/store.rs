@@ -17,7 +17,7 @@ pub struct Store {
     pub is_default: bool,
 }
 
-/// Where the store is.
+/// The kind of the store and its place.
 #[derive(Debug, Clone)]
 pub enum StoreUrl {
     /// `sqlite:PATH`: the embedded store in this file.
@@ -40,8 +40,8 @@ impl Store {
     /// The default store of the demonstration. It is separate, so that its accounts, whose passwords are public, never
     /// reach the store of a college.
     pub const DEMONSTRATION: &str = "var/demo.db";
-    /// The beginning of the names of a hub's own files, if the store is a database: the lock of the folder, uploads that
-    /// wait for their import, and lists of the errors in them.
+    /// The beginning of the names of a hub's own files, if the store is a database: the lock of the folder, uploads
+    /// that wait for their import, and lists of the errors in them.
     pub const HUB: &str = "var/hub";
 
     /// Changes a default store to that of the demonstration.
@@ -60,8 +60,8 @@ impl Store {
         }
     }
 
-    /// Returns the beginning of the names of the hub's own files: the file of the embedded store, beside which they are,
-    /// or [`Self::HUB`].
+    /// Returns the beginning of the names of the hub's own files: the file of the embedded store, beside which they
+    /// are, or [`Self::HUB`].
     #[must_use]
     pub fn files(&self) -> &Path {
         self.sqlite_path().unwrap_or(Path::new(Self::HUB))

@@ -75,7 +75,7 @@ impl RawValue {
         Credits::parse(&text).ok_or_else(|| "must be a number from 0 to 1000, such as 18 or 1.5".to_owned())
     }
 
-    /// Parses networks such as `10.0.0.0/8`; an address is a network of its own. An empty list is none.
+    /// Parses networks such as `10.0.0.0/8`, or single addresses. The text or the list may be empty.
     pub(super) fn networks(&self) -> ValueResult<Vec<IpNet>> {
         let is_empty = match self {
             Self::Text(text) | Self::Toml(toml::Value::String(text)) => text.trim().is_empty(),

@@ -178,8 +178,8 @@ impl Identity {
         Ok(removal)
     }
 
-    /// Returns the subjects to which a user is limited now, by the local account or by the last sign-in through a provider;
-    /// `None` without a limit.
+    /// Returns the subjects to which a user is limited now, by the local account or by the last sign-in through a
+    /// provider; `None` without a limit.
     ///
     /// # Errors
     /// When the store cannot be read.

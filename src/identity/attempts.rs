@@ -1,9 +1,10 @@
 //! Limits on failed sign-ins. Guesses of a password must be slow, and must not keep anyone else out.
 //!
-//! An attempt counts against its account and its origin together, so that guesses from elsewhere do not lock a user out.
-//! The origin is a device that has signed in to this account before ([`crate::identity::device`]), or else the network:
-//! an IPv4 address, or the /64 of an IPv6 address. These are what one household or one campus shares. With a /24 of IPv4,
-//! a neighbor at the same provider could lock a user out; an attacker with many addresses meets the limit of the account.
+//! An attempt counts against its account and its origin together, so that guesses from elsewhere do not lock a user
+//! out. The origin is a device that has signed in to this account before ([`crate::identity::device`]), or else the
+//! network: an IPv4 address, or the /64 of an IPv6 address. These are what one household or one campus shares. With a
+//! /24 of IPv4, a neighbor at the same provider could lock a user out; an attacker with many addresses meets the limit
+//! of the account.
 //!
 //! A network with many failures is not refused, because a whole campus may share it. But passwords for names without an
 //! account are no longer hashed, and only a few passwords of a *crowded* network are sent to a provider at a time.
@@ -21,17 +22,17 @@ use crate::identity::device::DeviceId;
 use crate::identity::limits::{AddressKey, Failures};
 
 /// Limit on the failures of one account from all networks together, as a multiple of the limit for one. Past it, only
-/// devices that have signed in before may try: an attacker needs 30 networks for it, and then guesses 300 passwords a
-/// minute at most.
+/// devices that have signed in before may try: an attacker needs 30 networks to reach it, and can guess at most 300
+/// passwords a minute.
 const ACCOUNT_FAILURES_FACTOR: u32 = 30;
-/// Failures from one network after which it is crowded, as a multiple of an account's limit: five a second, more than the
-/// mistakes of a campus that signs in at once.
+/// Failures from one network after which it is crowded, as a multiple of an account's limit: five a second, more than
+/// the mistakes of a campus that signs in at once.
 const NETWORK_FAILURES_FACTOR: u32 = 30;
-/// Passwords for unknown names that are hashed for one network, as a multiple of an account's limit. Their only purpose is
-/// to hide which names exist, and 30 delay the users of the network by less than a second.
+/// Passwords for unknown names that are hashed for one network, as a multiple of an account's limit. Their only purpose
+/// is to hide which names exist, and 30 delay the users of the network by less than a second.
 const UNKNOWN_NAMES_FACTOR: u32 = 3;
-/// Failures a day of a device, so that a stolen cookie allows few guesses. Its rate is that of an account. Past it, the
-/// device counts as unknown.
+/// Failures of a device in a day that are allowed, so that a stolen cookie permits few guesses. The limit for a minute
+/// is that of an account. Past the limit for a day, the device counts as unknown.
 const DEVICE_FAILURES_PER_DAY: u32 = 100;
 /// Longest wait of a sign-in for other attempts of its account and origin, and for its network's share of a provider.
 pub const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -42,7 +43,7 @@ const PROVIDER_SHARE: usize = 256;
 /// The same for a crowded network.
 const CROWDED_PROVIDER_SHARE: usize = 4;
 
-/// Where a sign-in comes from.
+/// The origin of a sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// A network.
@@ -67,7 +68,7 @@ struct AttemptKey {
 #[derive(Debug)]
 pub struct SignInLimits {
     attempts: Failures<AttemptKey>,
-    /// Failures from networks.
+    /// Failures of each account, from networks only.
     accounts: Failures<String>,
     networks: Failures<AddressKey>,
     unknown_names: Failures<AddressKey>,
@@ -150,7 +151,7 @@ struct Queued<'a> {
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         // The last handle sees a count of 2: the map's and its own. `remove_if` locks out new handles. If two handles
-        // are dropped at the same time, neither may see 2; `remove_recovered` then removes the queue.
+        // are dropped at the same time, both may see a higher count; `remove_recovered` then removes the queue.
         let is_last = |_: &AttemptKey, queue: &Arc<AttemptQueue>| Arc::strong_count(queue) <= 2;
         self.limits.queues.remove_if(&self.key, is_last);
     }
@@ -261,8 +262,8 @@ impl SignInLimits {
         Queued { limits: self, key, queue }
     }
 
-    /// Waits for a network's share of a provider, so that the passwords of one network do not fill the provider's queue;
-    /// `None` for a device, whose attempts are few.
+    /// Waits for a network's share of a provider, so that the passwords of one network do not fill the provider's
+    /// queue; `None` for a device, whose attempts are few.
     ///
     /// # Errors
     /// When there is no room within [`ADMISSION_WAIT_MAX`].

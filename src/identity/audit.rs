@@ -67,8 +67,8 @@ impl Audit {
         self.queue(entry, None);
     }
 
-    /// Queues an entry and waits until it is in the store, or in the log if the store could not be written or the queue is
-    /// full. Waits at most [`STORED_WITHIN_MAX`].
+    /// Queues an entry and waits until it is in the store, or in the log if the store could not be written or the queue
+    /// is full. Waits at most [`STORED_WITHIN_MAX`].
     ///
     /// # Cancellation
     /// If the future is dropped, a queued entry is still stored.

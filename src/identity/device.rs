@@ -1,6 +1,6 @@
-//! Device cookies, as OWASP describes them ("Slow Down Online Guessing Attacks with Device Cookies"): a browser that has
-//! signed in to an account proves it at its next sign-in. Its failed attempts are counted apart from everyone else's, so
-//! that guesses of a stranger do not keep the user out.
+//! Device cookies, as OWASP describes them ("Slow Down Online Guessing Attacks with Device Cookies"): a browser that
+//! has signed in to an account proves it at its next sign-in. Its failed attempts are counted apart from everyone
+//! else's, so that guesses of a stranger do not keep the user out.
 //!
 //! The cookie grants nothing else. It is bound to the account, each sign-in replaces it, and the failed attempts with
 //! each cookie are bounded ([`crate::identity::attempts`]).

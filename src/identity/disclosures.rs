@@ -28,7 +28,7 @@ const NAMES_MAX: usize = 500_000;
 /// Maximum number of names that one transaction adds, so that no registration waits long for it.
 const NAMES_PER_WRITE: usize = 500;
 
-/// What was read.
+/// The kind of data that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr)]
 pub enum Disclosure {
     /// The roster of a section, on a page.
@@ -98,7 +98,7 @@ pub(super) struct Windows {
     names: usize,
 }
 
-/// What has to be written for a read.
+/// The data to write for a read.
 enum Due {
     /// A new entry.
     Entry,
@@ -122,7 +122,7 @@ impl Windows {
         self.open.drain().filter_map(|(_, window)| window.summary(now)).collect()
     }
 
-    /// Counts a read, and returns what has to be written for it; `None` if its window has all of it.
+    /// Counts a read, and returns what has to be written for it; `None` if the entry of its window already contains it.
     fn count(&mut self, key: &Key, people: &[UserName]) -> Option<Due> {
         let Some(window) = self.open.get_mut(key) else { return Some(Due::Entry) };
         window.later += 1;
@@ -157,7 +157,7 @@ fn hash_of(name: &UserName) -> u64 {
 }
 
 impl Audit {
-    /// Returns the number of periods in which reads share an entry.
+    /// Returns the number of open windows, in which reads share an entry.
     #[must_use]
     pub fn open_disclosures(&self) -> usize {
         self.windows.lock().open.len()
@@ -167,7 +167,7 @@ impl Audit {
     /// store.
     ///
     /// # Errors
-    /// When the store cannot be written. The data must not be disclosed then.
+    /// When the store cannot be written. In this case the data must not be disclosed.
     pub async fn disclose(&self, entry: AuditEntry, mut people: Vec<UserName>) -> Result<(), StoreError> {
         people.sort_unstable();
         people.dedup();
@@ -222,7 +222,7 @@ mod tests {
     use crate::store::accounts::{AuditFilter, AuditStore};
     use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
-    /// A clock that stands at the epoch; the entries of the tests have times of their own.
+    /// A clock that stands at the epoch; the entries of the tests have their own times.
     struct Epoch;
 
     impl Clock for Epoch {

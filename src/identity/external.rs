@@ -1,5 +1,5 @@
 //! Sign-ins by single sign-on: another party has identified the user, so the hub checks no password. This module
-//! decides whose username it is, issues the hub's token, and ends sign-ins when the provider asks for it.
+//! decides to whom the username belongs, issues the hub's token, and ends sign-ins when the provider requests it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -138,7 +138,7 @@ impl ExternalProvider {
     }
 }
 
-/// Why sign-ins by a provider end, which decides what their live sessions do.
+/// The reason for which sign-ins by a provider end. It decides what their live sessions do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SignInEnd {
     /// The user has signed out, or an administrator has signed the user out: clients do not reconnect (4003).
@@ -202,9 +202,9 @@ impl Identity {
         self.settings.external.iter().find(|provider| provider.source == *source)
     }
 
-    /// Ends the sign-ins that the current settings would not have issued, before the hub serves: those of an issuer that
+    /// Ends, before the hub serves, the sign-ins that the current settings would not allow: those of an issuer that
     /// another one has replaced under the same name, and those with a role above student whose rights follow from
-    /// other settings, because a group may have been limited to subjects.
+    /// settings that have changed, because a group may now be limited to subjects.
     ///
     /// # Errors
     /// When the store cannot be read or written.
@@ -232,8 +232,8 @@ impl Identity {
         self.sign_in_list.add(caller, device, from.to_canonical().to_string(), self.clock.now());
     }
 
-    /// Checks that a username is free for this person, and takes it over where the settings say so. Returns the person if
-    /// the name already belongs to them.
+    /// Checks that a username is free for this person, and takes it over where the settings say so. Returns the stored
+    /// person if the name already belongs to this person.
     async fn claim_name(
         &self,
         username: &UserName,
@@ -296,7 +296,7 @@ impl Identity {
         Ok(true)
     }
 
-    /// Ends sign-ins because their provider asks for it, and closes their live sessions. Returns their number.
+    /// Ends sign-ins at the request of their provider, and closes their live sessions. Returns their number.
     ///
     /// # Errors
     /// When the store cannot be read or written. The provider then repeats its request.
@@ -358,7 +358,7 @@ impl Identity {
     }
 }
 
-/// Which sign-ins a provider ends: those of a person, of a session at the provider, or of both.
+/// The sign-ins that a provider ends: those of a person, of a session at the provider, or of both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalLogout {
     /// The person.

@@ -64,7 +64,7 @@ fn oidc(name: &str) -> Source {
     Source::Oidc(name.into())
 }
 
-/// Returns a provider whose issuer is that of its first name.
+/// Returns a provider whose issuer is derived from its source.
 fn provider(source: Source) -> ExternalProvider {
     let issuer = format!("https://{source}.example");
     ExternalProvider::new(source, issuer, &RoleMap::default(), "")
@@ -252,7 +252,7 @@ async fn a_provider_ends_the_sign_ins_of_a_session_or_of_a_person() {
     assert_eq!(end(Some("2"), Some("phone")).await, 0, "the session of someone else");
     assert_eq!(end(Some("1"), Some("phone")).await, 1);
     assert!(!hub.is_alive(&phone) && hub.is_alive(&laptop) && hub.is_alive(&other));
-    assert_eq!(*hub.bus.signed_out.lock(), [phone.caller.token_id], "its live sessions are closed for good");
+    assert_eq!(*hub.bus.signed_out.lock(), [phone.caller.token_id], "its live sessions are closed permanently");
     assert_eq!(end(Some("1"), None).await, 1);
     assert!(!hub.is_alive(&laptop) && hub.is_alive(&other));
     hub.restart(vec![provider(oidc("a")), provider(oidc("b"))]).await;
@@ -307,7 +307,7 @@ async fn a_renamed_provider_keeps_its_users_and_a_replaced_one_does_not() {
 }
 
 #[actix_web::test]
-async fn changed_role_settings_end_the_sign_ins_of_staff_at_the_start() {
+async fn changed_role_settings_end_the_sign_ins_of_staff_at_startup() {
     let mut hub = Hub::start().await;
     let staff = ExternalIdentity { rights: Role::Staff.into(), ..person(oidc("a"), "1", "sam") };
     let staff = hub.sign_in(staff).await.unwrap();
@@ -375,7 +375,7 @@ async fn members_and_provider_users_who_claim_a_name_do_not_share_it() {
 }
 
 #[actix_web::test]
-async fn plone_serves_users_of_single_sign_on_as_the_user_that_their_provider_states() {
+async fn plone_serves_the_user_that_single_sign_on_states() {
     use secrecy::ExposeSecret as _;
     let hub = Hub::start().await;
     let with = async |external: Vec<ExternalProvider>| {

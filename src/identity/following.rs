@@ -32,8 +32,8 @@ impl Identity {
     }
 
     /// Ends the tokens that other hubs have ended, and notifies the live sessions of their users. Returns the tokens
-    /// that were revoked one by one, except those that this hub knew to be revoked: their live sessions still have to
-    /// be closed, because the store does not name their users.
+    /// that were revoked one by one, except those that this hub already knew to be revoked. The caller has to close the
+    /// live sessions of the returned tokens, because the store does not name their users.
     #[must_use]
     pub fn follow(&self, revocations: Revocations) -> HashSet<Uuid> {
         let Revocations { position: _, tokens, users, members, has_accounts } = revocations;

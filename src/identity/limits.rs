@@ -16,9 +16,9 @@ use crate::domain::ids::UserName;
 const BURST_FACTOR: u32 = 2;
 /// Limit for all visitors from one address, as a multiple of a user's limit: many people may share an address.
 const VISITORS_FACTOR: u32 = 20;
-/// Cost of a request whose response must be built, in requests of a user or of visitors: a build keeps a processor busy for
-/// milliseconds, a cached response for microseconds. With the default limits, a user may cause 10 builds a second and the
-/// visitors at one address 50, half of what the hub builds for visitors.
+/// Cost of a request whose response must be built, in requests of a user or of visitors: a build keeps a processor busy
+/// for milliseconds, a cached response for microseconds. With the default limits, a user may cause 10 builds a second
+/// and the visitors at one address 50, half of what the hub builds for visitors.
 const USER_BUILD_COST: u32 = 50;
 const VISITORS_BUILD_COST: u32 = 200;
 /// Maximum number of keys of a limit, so that made-up account names and addresses cannot fill the memory: ten times the
@@ -46,7 +46,7 @@ impl From<IpAddr> for AddressKey {
 pub struct RequestLimits {
     users: Option<DefaultKeyedRateLimiter<UserName>>,
     visitors: Option<DefaultKeyedRateLimiter<AddressKey>>,
-    /// Requests from visitors. Each adds at most one key, and after each [`KEYS_MAX`] of them, idle keys are removed.
+    /// Requests from visitors. Each adds at most one key, and after every [`KEYS_MAX`] requests, idle keys are removed.
     visits: AtomicUsize,
     /// Requests for builds that exceeded a limit.
     builds_refused: AtomicU64,
@@ -161,7 +161,8 @@ impl RequestLimits {
 }
 
 /// Counts the failures of each key with the generic cell rate algorithm. It stores one number for each key: the
-/// monotonic time at which the key has recovered from all its failures. `governor`, which limits requests, has no refunds.
+/// monotonic time at which the key has recovered from all its failures. `governor`, which limits requests, has no
+/// refunds.
 #[derive(Debug)]
 pub struct Failures<K: Hash + Eq> {
     /// Milliseconds after which one failure recovers; 0 means no limit.

@@ -7,10 +7,10 @@
 //! - `members`: users who signed in through another provider; `recheck`: regular checks that they still exist there
 //!   with the same role; `password_queue`: hashes of accepted passwords, for outages of the provider;
 //!   `sealed_tokens`, `sealed_id_tokens`: encrypt the providers' tokens in the store; `sealing`: the encryption itself
-//! - [`own_account`]: what users can change in their own account; [`second_factor`]: one-time codes; [`sign_in_list`]: the
-//!   sign-ins of each user
+//! - [`own_account`]: what users can change in their own accounts; [`second_factor`]: one-time codes; [`sign_in_list`]:
+//!   the sign-ins of each user
 //! - `names`: usernames as people type them; `name_locks`: locks under which they are claimed
-//! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for WebSockets
+//! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for live sessions
 //! - [`password`]: argon2id on dedicated threads; [`password_rules`]: which new passwords are accepted; [`limits`]:
 //!   limits on requests; [`attempts`]: limits on failed sign-ins; [`device`]: cookies of browsers that have signed in
 //!   before
@@ -18,8 +18,8 @@
 //!   from which calendar programs read it
 //! - [`external`]: sign-ins by single sign-on, which checks no password in the hub; `following`: tokens that other hubs
 //!   have ended
-//! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]: when
-//!   users were last seen
+//! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]:
+//!   when users were last seen
 
 pub mod accounts;
 pub mod attempts;
@@ -135,7 +135,7 @@ impl<'de> Deserialize<'de> for Source {
     }
 }
 
-/// Where a sign-in comes from, which is part of the token.
+/// The origin of a sign-in, which is part of the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignInOrigin {
     /// Source of the sign-in.
@@ -176,7 +176,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Returns the display name; `None` if the caller has none of its own, only the username.
+    /// Returns the display name; `None` if the caller has only a username.
     #[must_use]
     pub fn display_name(&self) -> Option<&str> {
         Some(self.name.trim()).filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(self.user.as_str()))

@@ -15,8 +15,8 @@ pub(super) struct OlderNames {
 }
 
 impl OlderNames {
-    /// Finds the older names in `known`, the names of all users that are not plain ASCII. `is_known` is true for
-    /// the name of a user.
+    /// Finds the older names in `known`, all usernames that are not plain ASCII. `is_known` is true for the name of a
+    /// user.
     pub(super) fn of(known: Vec<UserName>, is_known: impl Fn(&UserName) -> bool) -> Self {
         let mut older = Self::default();
         for name in known.into_iter().filter(|name| !name.is_normalized()) {

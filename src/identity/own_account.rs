@@ -1,4 +1,4 @@
-//! What users change of their own account: the password, the second factor, the sign-ins.
+//! What users can change in their own accounts: the password, the second factor, the sign-ins.
 
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -28,11 +28,11 @@ pub enum PasswordChange {
     Unchanged,
 }
 
-/// Why a caller has no local account of their own.
+/// Why a caller cannot manage a local account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoOwnAccount {
-    /// The caller signed in through Plone.
-    #[error("Your account belongs to the college website (Plone). Change your password and sign-in settings there.")]
+    /// The caller signed in through Plone or by single sign-on.
+    #[error("Your account belongs to the college. Change your password and sign-in settings there, not in EduHub.")]
     Plone,
     /// The caller has a token that was minted, or an account that was removed.
     #[error("Only a user who has signed in with the password of a local EduHub account can do this.")]
@@ -98,7 +98,7 @@ impl Identity {
         }
         let changed = Account { password_hash, ..account };
         if !self.store.change_password(changed, old, now, caller.token_id).await? {
-            // The account changed in the meantime, so the password that was checked is not its password anymore.
+            // The account changed during the check, so the password that was checked is no longer its password.
             return Ok(PasswordChange::WrongPassword);
         }
         self.ended.insert(user.clone(), Ended { up_to_ms: now.as_millisecond(), spared: Some(caller.token_id) });
@@ -126,7 +126,7 @@ impl Identity {
     }
 
     /// Creates a second factor for the caller's own account, which [`Self::confirm_factor`] activates. It needs the
-    /// password, so that someone who finds a browser signed in cannot lock the owner out. A wrong password counts as a
+    /// password, so that someone who finds a signed-in browser cannot lock the owner out. A wrong password counts as a
     /// failed sign-in.
     ///
     /// # Errors
@@ -184,8 +184,8 @@ impl Identity {
         self.second_factors.exists(user).await
     }
 
-    /// Removes the second factor of any account, for a user who has lost the device and the recovery codes. Returns false
-    /// if it has none.
+    /// Removes the second factor of any account, for a user who has lost the device and the recovery codes. Returns
+    /// false if it has none.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -193,8 +193,8 @@ impl Identity {
         self.second_factors.remove(user).await
     }
 
-    /// Returns the valid sign-ins of the caller's user, most recently used first. Those at other hubs on the same store are
-    /// listed after [`Self::learn_sign_ins`].
+    /// Returns the valid sign-ins of the caller's user, most recently used first. Those at other hubs on the same store
+    /// are listed after [`Self::learn_sign_ins`].
     #[must_use]
     pub fn own_sign_ins(&self, caller: &Caller) -> Vec<StoredSignIn> {
         let now = self.clock.now();

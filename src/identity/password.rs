@@ -1,8 +1,8 @@
 //! Password hashing: argon2id on dedicated low-priority threads with a bounded queue, so that many sign-ins at the same
 //! time do not slow down requests.
 //!
-//! The queue has a lane for each origin of sign-ins, and the threads serve the lanes in turn. So the guesses that arrive
-//! from one network delay only the sign-ins from that network.
+//! The queue has a lane for each origin of sign-ins, and the threads serve the lanes in turn. So the guesses that
+//! arrive from one network delay only the sign-ins from that network.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use crate::domain::precis;
 use crate::identity::attempts::Origin;
 
-/// Maximum number of queued passwords, of which one lane may use half: about ten seconds of work for one thread. Past
+/// Maximum number of queued passwords. One lane may use half of them: about ten seconds of work for one thread. Past
 /// this, sign-ins fail with [`HashError::Overloaded`].
 const WAITING_MAX: usize = 1_024;
 /// Nice value of the hashing threads. They get a quarter of a core that request threads keep busy. With 10 they would
@@ -193,8 +193,8 @@ impl Hasher {
         self.run(move || hash(&password)).await?
     }
 
-    /// Waits like the check of a password, so that the response time does not reveal that none was checked: for a turn in
-    /// the lane, and then about as long as a check takes, without using a processor.
+    /// Waits as long as the check of a password takes, without using a processor: for a turn in the lane, and then for
+    /// the usual time of a check. So the response time does not reveal that no password was checked.
     ///
     /// # Errors
     /// When too many passwords are queued.

@@ -11,7 +11,8 @@ use crate::domain::precis;
 pub const PASSWORD_CHARS_MIN: usize = 12;
 /// Maximum length of a password, in bytes: more than any password manager creates, and a bound on the work to hash it.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
-/// Characters at the ends of a common password that do not make it another one, such as a year and signs.
+/// Maximum number of characters at the ends of a common password, such as a year or signs, that do not make it a
+/// different one.
 const AFFIX_CHARS_MAX: usize = 8;
 /// The shortest common password or name that is recognized within a password.
 const STEM_CHARS_MIN: usize = 4;
@@ -40,8 +41,8 @@ pub enum WeakPassword {
     Name,
 }
 
-/// Checks a new password and returns its normal form, which is the one to hash. `names` are the username and the name of
-/// the college.
+/// Checks a new password and returns its normal form, which is the one to hash. `names` are the username and the name
+/// of the college.
 ///
 /// # Errors
 /// The reason why the password is refused.

@@ -18,8 +18,8 @@ use crate::identity::{Caller, Source};
 
 /// Maximum number of queued users: more than arrive in the first second of a registration rush.
 const WAITING_MAX: usize = 20_000;
-/// Maximum number of users in one write. Each is on a page of its own, and registrations wait for the commit: 500 pages
-/// took a slow disk a second.
+/// Maximum number of users in one write. Each is on its own page, and registrations wait for the commit: a slow disk
+/// took a second for 500 pages.
 const BATCH_MAX: usize = 50;
 /// The pause after a write, as a multiple of the duration of the write: under load, at most a tenth of the writer's
 /// time is used.
@@ -49,7 +49,7 @@ impl People {
     }
 
     /// Discards what is queued about a user who is being erased. What the store writes after this call has returned
-    /// contains nothing of it.
+    /// contains nothing about the user.
     pub fn forget(&self, user: &UserName) {
         self.forgotten.lock().insert(user.clone());
         self.recorded_slots.remove(user);

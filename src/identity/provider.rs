@@ -63,8 +63,8 @@ pub trait SignInProvider: Send + Sync {
         None
     }
 
-    /// Returns a token with which a user of this provider, whom single sign-on has identified, is served there without a
-    /// password. Returns `None` if there is no such user, or if the provider cannot issue such tokens.
+    /// Returns a token with which a user of this provider, whom single sign-on has identified, is served there without
+    /// a password. Returns `None` if there is no such user, or if the provider cannot issue such tokens.
     fn token_for<'a>(&'a self, _user: &'a UserName) -> BoxFuture<'a, Option<Arc<SecretString>>> {
         Box::pin(std::future::ready(None))
     }

@@ -51,7 +51,7 @@ pub(super) async fn run(members: Weak<Members>) {
                 () = tokio::time::sleep(round) => {}
             }
         } else {
-            // During an outage, wake-ups of arriving members are ignored until the next round. No member is signed out.
+            // During an outage, wake-ups by arriving members are ignored until the next round. No member is signed out.
             tokio::time::sleep(round).await;
         }
     }

@@ -1,5 +1,5 @@
-//! Tickets that every hub on a shared store accepts: the hub that issues one encrypts the caller into it, and the hub that
-//! redeems it records in the store that it was used.
+//! Tickets that every hub on a shared store accepts: the hub that issues one encrypts the caller into it, and the hub
+//! that redeems it records in the store that it was used.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,8 +17,8 @@ use crate::identity::ticket::TICKET_TTL;
 use crate::identity::{Caller, Source};
 use crate::store::StoreError;
 
-/// The purpose of the key, and what is authenticated with each ticket. A token is signed with another key, so that neither
-/// can be used as the other.
+/// The purpose of the key, and what is authenticated with each ticket. A token is signed with another key, so that
+/// neither can be used as the other.
 const PURPOSE: &str = "tickets for WebSockets";
 /// The longest ticket that is decrypted, in bytes: that of staff with a full list of subjects has about 4,000.
 const TICKET_LEN_MAX: usize = 6_144;
@@ -64,8 +64,8 @@ impl SealedTickets {
         Ok(Self { current: derive(secret)?, previous: previous.map(derive).transpose()? })
     }
 
-    /// Issues a ticket. Returns `None` if the cryptographic library fails, and for a caller whose token is confined to a
-    /// sandbox, which has no live sessions.
+    /// Issues a ticket. Returns `None` if the cryptographic library fails, and for a caller whose token is confined to
+    /// a sandbox, which has no live sessions.
     pub(super) fn seal(&self, caller: &Caller, now: Timestamp) -> Option<String> {
         if caller.realm.is_sandbox() {
             return None;
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(opened.caller, caller_with_token(&opened.caller, now));
         assert!(other.open(&ticket, now + TICKET_TTL).is_none());
         let again = other.seal(&opened.caller, now).unwrap();
-        assert_ne!(other.open(&again, now).unwrap().id, opened.id, "each ticket has an id of its own");
+        assert_ne!(other.open(&again, now).unwrap().id, opened.id, "each ticket has its own id");
     }
 
     /// Returns the caller with the random id of the token of `of`.

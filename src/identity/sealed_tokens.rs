@@ -153,7 +153,7 @@ mod tests {
             stored.push(token(&*store, user).await.expect("a stored token"));
         }
         assert!(stored.iter().all(|text| text.starts_with("1.") && !text.contains("eyJ")), "{stored:?}");
-        assert_ne!(stored[0], stored[1], "each has a nonce of its own");
+        assert_ne!(stored[0], stored[1], "each has its own nonce");
     }
 
     #[actix_web::test]

@@ -65,7 +65,7 @@ impl TextSeal {
         Ok(Self { current: derive(secret)?, previous: previous.map(derive).transpose()? })
     }
 
-    /// Encrypts a text for the store; `None` if that fails, which it does not for texts of the length of a token.
+    /// Encrypts a text for the store; `None` if that fails, which never happens for a text as long as a token.
     pub(super) fn seal(&self, owner: &str, text: &SecretString) -> Option<SecretString> {
         let bytes = self.current.seal(owner, text.expose_secret().as_bytes()).ok()?;
         Some(SecretString::from(format!("{VERSION}{}", STANDARD_NO_PAD.encode(bytes))))

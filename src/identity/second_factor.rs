@@ -98,7 +98,8 @@ impl SecondFactors {
         Ok(Self { store, keys: keys.map_err(failed)?, pending: DashMap::new(), issuer })
     }
 
-    /// Encrypts with the current secret what was encrypted with the previous one, so that it stays readable without it.
+    /// Encrypts with the current secret what was encrypted with the previous one, so that it stays readable after the
+    /// previous one is removed.
     pub(super) async fn renew(&self) -> Result<(), StoreError> {
         let [current, previous] = &self.keys[..] else { return Ok(()) };
         for SecondFactor { username, secret, .. } in self.store.second_factors().await? {

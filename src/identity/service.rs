@@ -108,7 +108,7 @@ pub struct IdentityDeps {
 pub(super) struct Ended {
     /// Tokens that were issued up to this time have ended, in milliseconds since the epoch.
     pub(super) up_to_ms: i64,
-    /// The one token that has not.
+    /// The one token that has not ended.
     pub(super) spared: Option<Uuid>,
 }
 
@@ -346,7 +346,7 @@ impl Identity {
     /// # Errors
     /// When the store cannot be written.
     pub async fn sign_out_everywhere(&self, user: &UserName) -> Result<(), StoreError> {
-        // A sign-in that has verified an old password must not complete in the meantime.
+        // A sign-in that has verified an old password must not complete while the tokens are revoked.
         let _exclusive = self.accounts_lock.write().await;
         for members in &self.members {
             members.discard_token(user).await;

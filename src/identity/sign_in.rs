@@ -189,9 +189,8 @@ impl Identity {
         outcome
     }
 
-    /// Returns the name under which the audit trail records a sign-in that failed with `error`; `None` if the hub does
-    /// not know that the typed name is one. Users sometimes type their password as the username, and the trail is
-    /// append-only.
+    /// Returns the name under which the audit trail records a sign-in that failed with `error`; `None` if the hub knows
+    /// no such name. Users sometimes type their password as the username, and the trail is append-only.
     pub async fn recorded_name(&self, typed: &str, error: &SignInError) -> Option<String> {
         if matches!(error, SignInError::NotAdmitted { .. } | SignInError::Locked { .. }) {
             // The provider knows the name.
@@ -275,7 +274,7 @@ impl Identity {
     }
 
     /// Takes as long as comparing a password with a hash, so that the response time does not reveal which names exist.
-    /// For a network that sends many unknown names this only waits, so that they do not delay the network's users.
+    /// For a network that sends many unknown names, this only waits, so that they do not delay the network's users.
     async fn check_no_hash(&self, password: &SecretString, origin: Origin) -> Result<(), HashError> {
         if self.sign_ins.may_hash_unknown(origin, &*self.clock) {
             return self.hasher.matches(password, None).await.map(drop);

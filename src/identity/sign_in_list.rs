@@ -1,5 +1,5 @@
-//! The sign-ins of each user, which the user can see and end. A request costs one map lookup; what changes is written in
-//! batches by a task.
+//! The sign-ins of each user, which the user can see and end. A request costs one map lookup; what changes is written
+//! in batches by a task.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::identity::Caller;
 use crate::store::StoreError;
 use crate::store::sign_ins::{SignInStore, StoredSignIn};
 
-/// Maximum number of listed sign-ins of a user: more than the devices of any user. If there are more, the newest are listed;
-/// the others stay valid, because a script may sign in for each of its runs.
+/// Maximum number of listed sign-ins of a user: more than the devices of any user. If there are more, the newest are
+/// listed; the others stay valid, because a script may sign in for each of its runs.
 pub(super) const PER_USER_MAX: usize = 50;
 /// Maximum length of a device's description, in characters: user agents of browsers have about 120.
 const DEVICE_CHARS_MAX: usize = 200;
@@ -164,7 +164,7 @@ async fn write_all(
     while changes.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let (count, write) = {
             let _writing = writing.lock();
-            // A sign-in that has ended in the meantime is not stored again.
+            // A sign-in that has ended since it was queued is not stored again.
             batch.retain(|one| by_user.get(&one.user).is_some_and(|own| own.iter().any(|listed| listed.id == one.id)));
             (batch.len(), store.record_sign_ins(std::mem::take(&mut batch)))
         };

@@ -1,7 +1,8 @@
-//! Tickets with which a page opens a WebSocket. A token in a URL would be logged; a ticket is valid once and for 30 s.
+//! Tickets with which a page opens a live session. A token in a URL would be logged; a ticket is valid once and for 30
+//! s.
 //!
-//! The tickets of a hub with the embedded store are random and exist in memory only. Those of several hubs are
-//! [`crate::identity::sealed_tickets`].
+//! The tickets of a hub with the embedded store are random and exist in memory only. Hubs that share a store issue
+//! encrypted ones ([`crate::identity::sealed_tickets`]).
 
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
@@ -20,7 +21,7 @@ const TICKETS_MAX: usize = 50_000;
 /// user's oldest, so that no user can use up [`TICKETS_MAX`].
 const TICKETS_PER_USER_MAX: usize = 16;
 
-/// Maximum number of tickets that were issued within their lifetime, used or not: the size of the list of expiries.
+/// Maximum number of tickets that have not expired, used or unused: the size of the list of expiries.
 const ISSUED_MAX: usize = 4 * TICKETS_MAX;
 
 /// Unused tickets.
@@ -39,7 +40,7 @@ struct Inner {
 }
 
 impl Identity {
-    /// Issues a ticket for a WebSocket of this caller; `None` if there are too many unused tickets.
+    /// Issues a ticket for a live session of this caller; `None` if there are too many unused tickets.
     #[must_use]
     pub fn issue_ticket(&self, caller: &Caller) -> Option<String> {
         match self.shared.get() {
@@ -48,8 +49,8 @@ impl Identity {
         }
     }
 
-    /// Redeems a ticket, which is possible once, at any hub on the same store. Returns its caller if the caller's token is
-    /// still valid.
+    /// Redeems a ticket, which is possible once, at any hub on the same store. Returns its caller if the caller's token
+    /// is still valid.
     ///
     /// # Errors
     /// When the store, in which hubs record the tickets that were used, cannot be written.

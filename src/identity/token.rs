@@ -16,8 +16,8 @@ use crate::domain::role::Role;
 
 use crate::identity::{Caller, SignInOrigin, Source};
 
-/// Longest token that is parsed, in bytes. The longest tokens of the hub have about 800, and 2,300 more with a full list of
-/// subjects.
+/// Longest token that is parsed, in bytes. The longest tokens of the hub have about 800, and 2,300 more with a full
+/// list of subjects.
 const TOKEN_LEN_MAX: usize = 4_096;
 /// Longest lifetime of a token: a hundred years, so that its expiry is a valid timestamp.
 const TTL_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);

@@ -18,8 +18,8 @@ use crate::plone::rest::Circuit;
 use crate::observe::Observed;
 
 impl Observed {
-    /// Reads the metrics now and then every second, until the current tokio runtime ends. Publishes each reading but
-    /// the first.
+    /// Reads the metrics immediately and then every second, until the current tokio runtime ends. Publishes each
+    /// reading except the first.
     pub fn start_charts(&self, metrics: Arc<Metrics>, bus: Arc<dyn Bus>, clock: Arc<dyn Clock>) -> Arc<Charts> {
         let charts = Arc::new(Charts::default());
         charts.add(clock.now(), Instant::now(), self.reading(&metrics));

@@ -37,8 +37,8 @@ pub struct HubStates {
 }
 
 impl HubStates {
-    /// Starts to publish and to receive states on the current runtime. `events` are those of `bus`; `id` is that of this
-    /// hub, which listens on `port`.
+    /// Starts to publish and to receive states on the current runtime. `events` are those of `bus`; `id` is that of
+    /// this hub, which listens on `port`.
     #[must_use]
     pub fn start(
         (id, port): (Uuid, u16),

@@ -17,9 +17,9 @@ const REQUEST_SECONDS: [f64; 14] =
 /// Classes of HTTP statuses.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// Reads values, each with the value of its label.
+/// A function that reads values, each with the value of its label.
 pub type Reading = Box<dyn Fn() -> Vec<(&'static str, f64)> + Send + Sync>;
-/// Reads counts, each with the value of its label.
+/// A function that reads counts, each with the value of its label.
 pub type CountReading = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
 
 /// A metric whose value is stored elsewhere and read when Prometheus collects it.

@@ -49,7 +49,8 @@ pub struct Observed {
     pub plone: Option<Arc<Bridge>>,
 }
 
-/// The hub is not ready with more queued events than this: their reader has stopped. Below the capacity of the bus.
+/// Maximum number of queued events of a hub that is ready: with more, their reader has stopped. It is below the
+/// capacity of the bus.
 const BUS_QUEUE_MAX: usize = 2_048;
 
 impl Observed {
@@ -230,7 +231,7 @@ impl Observed {
         let presence = self.presence.clone();
         metrics.watch_counts(
             "eduhub_sessions_ended_total",
-            "Live sessions that ended, by reason; lost: no close frame; timed_out: TCP gave up, the client read nothing",
+            "Ended live sessions by reason; lost: no close frame; timed_out: TCP gave up on a client that read nothing",
             "reason",
             Box::new(move || presence.ends.counts()),
         )?;

@@ -69,8 +69,8 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Creates a readiness without checks, of a hub without connection to others. The state of Plone is reported but does
-    /// not affect readiness.
+    /// Creates a readiness without checks, of a hub without connection to others. The state of Plone is reported but
+    /// does not affect readiness.
     #[must_use]
     pub fn new(plone: impl Fn() -> PloneReadiness + Send + Sync + 'static) -> Self {
         let bus = Box::new(|| (BusReadiness::Local, None));

@@ -44,7 +44,7 @@ pub struct Reading {
 /// Values at the time of a reading.
 #[derive(Debug, Clone, Default)]
 pub struct CurrentValues {
-    /// WebSockets.
+    /// Live sessions, by role.
     pub connections: Connections,
     /// Lengths of queues.
     pub queues: Queues,
@@ -52,7 +52,7 @@ pub struct CurrentValues {
     pub memory_bytes: Option<u64>,
     /// The state of Plone.
     pub plone: PloneState,
-    /// Whether a demonstration runs. Requests of its students are counted, their registrations are not.
+    /// Whether a demonstration runs. Requests of its students are counted, but their registrations are not.
     pub demonstration: bool,
 }
 

@@ -29,8 +29,8 @@ impl Claims {
         Self(texts.into_iter().map(|(name, values)| (name, values.into())).collect())
     }
 
-    /// Returns the value at a path such as `preferred_username` or `profile.login`. A name that contains dots, such as
-    /// a URL, is found first.
+    /// Returns the value at a path such as `preferred_username` or `profile.login`. A claim whose name is the whole
+    /// path comes first, because a name such as a URL contains dots.
     fn at(&self, path: &str) -> Option<&Value> {
         if let Some(value) = self.0.get(path) {
             return Some(value);
@@ -76,8 +76,8 @@ impl Claims {
         }
     }
 
-    /// Returns the rights of a user: the highest role, and the subjects to which staff are limited. `groups_claim` lists
-    /// the groups. Keycloak writes a group as a path, `/staff`, which also matches without its slash.
+    /// Returns the rights of a user: the highest role, and the subjects to which staff are limited. `groups_claim`
+    /// lists the groups. Keycloak writes a group as a path, `/staff`, which also matches without its slash.
     #[must_use]
     pub fn rights(&self, map: &RoleMap, groups_claim: &str) -> Option<Rights> {
         let mut groups = self.texts(groups_claim);

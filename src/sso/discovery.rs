@@ -20,7 +20,7 @@ const KEY_READ_PAUSE: Duration = Duration::from_secs(10);
 /// Pause after a failed read, in which sign-ins fail at once.
 const FAILURE_PAUSE: Duration = Duration::from_secs(2);
 
-/// What a discovery document and its keys state.
+/// The content of a discovery document, with its keys.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) metadata: ProviderMetadataWithLogout,

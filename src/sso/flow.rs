@@ -21,7 +21,7 @@ const NEXT_LEN_MAX: usize = 1_000;
 /// Length of the random values, in letters and digits: 256 bits.
 const RANDOM_LEN: usize = 43;
 /// Ended sign-ins that are remembered, in each of two generations: more than a college has in [`FLOW_TTL`]. Past this,
-/// the oldest are forgotten; a provider accepts each code once, too.
+/// the oldest are forgotten; a provider also accepts each code only once.
 const ENDED_MAX: usize = 50_000;
 /// Bytes of an AES-256 key.
 const KEY_LEN: usize = 32;
@@ -41,7 +41,7 @@ pub struct Flow {
     pub next: String,
     /// Origin of the hub that the browser uses.
     pub origin: String,
-    /// When the sign-in becomes too late, in seconds since the epoch.
+    /// When the sign-in expires, in seconds since the epoch.
     expires_s: i64,
 }
 

@@ -1,5 +1,5 @@
-//! Requests to a provider, on a dedicated thread, each with a deadline. `awc::Client` is not `Send`, and a slow provider
-//! must not occupy a thread that serves users.
+//! Requests to a provider, on a dedicated thread, each with a deadline. `awc::Client` is not `Send`, and a slow
+//! provider must not occupy a thread that serves users.
 
 use std::cell::OnceCell;
 use std::sync::Arc;

@@ -27,7 +27,7 @@ const ID_LEN_MAX: usize = 255;
 /// The event that a logout token must contain.
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-/// Whose sign-ins end: at least one of the two is given.
+/// The person or the session whose sign-ins end: at least one of the two is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogoutOf {
     /// The person.
@@ -64,7 +64,7 @@ impl Seen {
 /// A verified logout token.
 #[derive(Debug)]
 pub struct Logout {
-    /// Whose sign-ins end.
+    /// The person or the session whose sign-ins end.
     pub of: LogoutOf,
     id: String,
 }

@@ -1,9 +1,10 @@
 //! Single sign-on: users who sign in at the college, not with a password in the hub.
 //!
-//! - [`provider`]: a provider of OpenID Connect: where its sign-in begins, and what a completed one states; `discovery`:
-//!   its addresses and keys; `http_client`: requests to it
+//! - [`provider`]: a provider of OpenID Connect: where its sign-in begins, and what a completed one states;
+//!   `discovery`: its addresses and keys; `http_client`: requests to it
 //! - [`flow`]: a sign-in between its beginning and its end, in a cookie of the browser
-//! - [`claims`]: statements about a user, and their role; [`logout_token`]: sign-outs that the provider announces
+//! - [`claims`]: statements about a user, and the role that they give; [`logout_token`]: sign-outs that the provider
+//!   announces
 //! - [`facts`]: facts about a student that the claims state
 //! - [`proxy`]: users whom the college's web server has signed in (SAML, Shibboleth, CAS)
 //!
@@ -130,7 +131,8 @@ impl SingleSignOn {
         let roles: Arc<RoleMap> = Arc::new(auth.roles.clone());
         let mut providers = BTreeMap::new();
         for (name, settings) in &auth.oidc {
-            // Each provider has a client of its own: one that does not respond could occupy all connections of a client.
+            // Each provider has its own client: a provider that does not respond could occupy all connections of a
+            // shared one.
             let provider = Provider::new(name, settings, roles.clone(), HttpClient::start()?, clock.clone())?;
             providers.insert(name.clone(), Arc::new(provider));
         }

@@ -34,12 +34,12 @@ use super::flow::Flow;
 use super::http_client::HttpClient;
 use super::{Person, SsoError, exact_name};
 
-/// Sign-ins that are completed at the same time at one provider. A provider completes one in tens of milliseconds,
-/// which allows about a thousand a second, more than it serves.
+/// Sign-ins that are completed at the same time at one provider. A provider completes one in tens of milliseconds, so
+/// this allows about a thousand a second, more than a provider serves.
 pub(super) const EXCHANGES_MAX: usize = 64;
 /// Sign-ins that wait for a provider: the students who arrive within seconds when registration opens.
 const WAITING_MAX: usize = 2_000;
-/// Longest time to begin or to complete a sign-in, waiting included. The browser still shows the previous page then.
+/// Longest time to begin or to complete a sign-in, including the wait. Until then, the browser shows the previous page.
 const SIGN_IN_MAX: Duration = Duration::from_secs(10);
 /// How far the provider's clock may be ahead, in seconds.
 pub(super) const CLOCK_SKEW_S: i64 = 60;
@@ -272,10 +272,10 @@ impl Provider {
         let response = response.map_err(|error| SsoError::Unavailable(error.to_string()))?;
         let status = response.status();
         if !status.is_success() {
-            return Err(SsoError::Unavailable(format!("the user-info endpoint responds with {status}")));
+            return Err(SsoError::Unavailable(format!("the user-info endpoint responded with {status}")));
         }
         let more: Map<String, Value> = serde_json::from_slice(response.body())
-            .map_err(|_| SsoError::Misconfigured("the user-info endpoint returns no JSON".to_owned()))?;
+            .map_err(|_| SsoError::Misconfigured("the user-info endpoint returned no JSON".to_owned()))?;
         let more = Claims::new(more);
         // Core 1.0, section 5.3.2: otherwise the claims could be those of another user.
         if more.text("sub") != claims.text("sub") {
@@ -345,7 +345,7 @@ fn exchange_error<E: std::error::Error>(
     match error {
         RequestTokenError::Request(error) => SsoError::Unavailable(error.to_string()),
         RequestTokenError::ServerResponse(response) => {
-            let what = format!("the token endpoint responds with {response}");
+            let what = format!("the token endpoint responded with {response}");
             match response.error() {
                 CoreErrorResponseType::InvalidGrant => SsoError::Denied(what),
                 _ => SsoError::Misconfigured(what),

@@ -49,7 +49,7 @@ fn unsigned(header: &Value, claims: &Value) -> String {
     format!("{}.{}", encode(header), encode(claims))
 }
 
-/// What the provider publishes and returns.
+/// The documents and tokens that the provider publishes and returns.
 #[derive(Default)]
 struct Published {
     keys: Mutex<Vec<Value>>,
@@ -282,7 +282,7 @@ async fn missing_claims_come_from_the_user_info_of_the_same_user() {
 }
 
 #[actix_web::test]
-async fn a_claim_states_the_user_of_plone_and_an_invalid_one_a_visitor() {
+async fn a_claim_states_the_user_of_plone_unless_it_is_invalid() {
     let key = Key::new("k1");
     let hub = Fixture::start(&key).await;
     let flow = flow();

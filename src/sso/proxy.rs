@@ -19,7 +19,7 @@ use super::{Person, SsoError, exact_name};
 
 /// Longest display name, in characters.
 const NAME_CHARS_MAX: usize = 200;
-/// What Apache writes for a variable that is not set.
+/// The text that Apache writes for a variable that is not set.
 const ABSENT: &str = "(null)";
 /// The claim with the groups; the header may have another name.
 const GROUPS: &str = "groups";

@@ -121,7 +121,7 @@ pub struct User {
     pub last_seen: Option<Timestamp>,
 }
 
-/// Which users a page contains.
+/// A filter of users, for one page.
 #[derive(Debug, Clone, Default)]
 pub struct UserFilter {
     /// Text that the username or the display name contains, ignoring case.
@@ -150,7 +150,7 @@ pub struct EndedTokens {
     pub user: UserName,
     /// Tokens that were issued up to this time have ended.
     pub up_to: Timestamp,
-    /// The one token that has not: the one with which the user changed the password.
+    /// The one token that has not ended: the one with which the user changed the password.
     pub spared: Option<Uuid>,
 }
 
@@ -160,21 +160,21 @@ pub trait AccountStore: SignInStore + SecondFactorStore {
     fn account(&self, username: &UserName) -> StoreFuture<Option<Account>>;
     /// Returns all accounts, ordered by username.
     fn accounts(&self) -> StoreFuture<Vec<Account>>;
-    /// Inserts or replaces an account. With `valid_from`, revokes the user's tokens as [`Self::revoke_tokens`] does. When
-    /// limited staff get a different role, the store keeps the limit; see [`Self::former_limit`].
+    /// Inserts or replaces an account. With `valid_from`, revokes the user's tokens as [`Self::revoke_tokens`] does.
+    /// When limited staff get a different role, the store keeps the limit; see [`Self::former_limit`].
     fn put_account(&self, account: Account, valid_from: Option<Timestamp>) -> StoreFuture<()>;
     /// Returns the subjects to which an account was limited when it last was staff, if it is not staff now.
     fn former_limit(&self, username: &UserName) -> StoreFuture<Option<Subjects>>;
     /// Changes the password of an account that has the hash `old`, and revokes the tokens of its user that were issued
     /// up to `now`, except `spared`. Returns false when the account has a different hash or does not exist.
     fn change_password(&self, new: Account, old: String, now: Timestamp, spared: Uuid) -> StoreFuture<bool>;
-    /// Removes an account and its user's links to the schedule, and revokes the user's tokens as [`Self::revoke_tokens`]
-    /// does. Returns false when there is no such account.
+    /// Removes an account and its user's links to the schedule, and revokes the user's tokens as
+    /// [`Self::revoke_tokens`] does. Returns false when there is no such account.
     fn remove_account(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<bool>;
     /// Returns a page of the users who have an account or were seen.
     fn users(&self, filter: UserFilter) -> StoreFuture<UserPage>;
-    /// Returns the usernames and display names of all users above students, by account, sign-in or token. A user may occur
-    /// several times, with different display names.
+    /// Returns the usernames and display names of all users above students, by account, sign-in or token. A user may
+    /// occur several times, with different display names.
     fn names_above_students(&self) -> StoreFuture<Vec<(UserName, String)>>;
     /// Returns the names of accounts, members and users who were seen that are not plain ASCII or are `.` or `..`, once
     /// each: among them are the names that earlier versions did not normalize.
@@ -222,13 +222,12 @@ pub const AUDIT_SEPARATORS: [char; 11] = ['.', '-', '_', '@', ':', '/', ',', '"'
 /// leave.
 pub const AUDIT_WORDS_MAX: usize = 8;
 
-/// Which entries of the audit trail a page contains.
+/// A filter of entries of the audit trail, for one page.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
     /// Only entries with this user or this subject.
     pub user: Option<String>,
-    /// Only entries by this person, or about this person: a term or an import that has the name of the person is not the
-    /// person.
+    /// Only entries by or about this person. An entry about a term or an import that has the same name does not match.
     pub person: Option<UserName>,
     /// Only entries with this action, or with one of several that are separated by commas.
     pub action: Option<String>,
@@ -269,7 +268,8 @@ pub struct DisclosureEntry {
     pub section: Option<SectionId>,
 }
 
-/// A store of the audit trail. Entries are never changed, and removed only when they are older than the retention period.
+/// A store of the audit trail. Entries are never changed, and removed only when they are older than the retention
+/// period.
 pub trait AuditStore: Send + Sync {
     /// Appends entries, in order.
     fn append(&self, entries: Vec<AuditEntry>) -> StoreFuture<()>;
@@ -282,7 +282,7 @@ pub trait AuditStore: Send + Sync {
     fn disclosures_of(&self, user: &UserName, before: Option<u64>, limit: u32) -> StoreFuture<Vec<DisclosureEntry>>;
     /// Returns a page.
     fn page(&self, filter: AuditFilter) -> StoreFuture<AuditPage>;
-    /// Deletes at most `limit` entries from before `cutoff`, oldest first, with the people that they name. Returns their
-    /// number.
+    /// Deletes at most `limit` entries from before `cutoff`, oldest first, with the people that they name. Returns
+    /// their number.
     fn delete_entries_before(&self, cutoff: Timestamp, limit: usize) -> StoreFuture<usize>;
 }

@@ -22,8 +22,8 @@ pub struct Recipients {
     pub roles: u8,
     /// The users who receive it, sorted by name.
     pub users: Arc<[UserName]>,
-    /// For each of [`Self::users`], the index of the user's membership in [`Self::memberships`]; may be empty where only
-    /// the names matter.
+    /// For each of [`Self::users`], the index of the user's membership in [`Self::memberships`]; may be empty where
+    /// only the names matter.
     pub groups: Arc<[u32]>,
     /// The distinct memberships of the users.
     pub memberships: Arc<[Membership]>,
@@ -184,15 +184,15 @@ pub enum CorrectOutcome {
 /// A CAP message to carry out.
 #[derive(Debug, Clone)]
 pub struct CapCommand {
-    /// What identifies the message. It is carried out once.
+    /// The identification of the message. Each message is carried out once.
     pub id: CapId,
-    /// What it does.
+    /// The action of the message.
     pub action: CapAction,
-    /// The alerts to which it refers. Those that are not known are ignored as long as one is.
+    /// The alerts to which it refers. Unknown ones are ignored if at least one is known.
     pub references: Vec<CapReference>,
 }
 
-/// What a CAP message does.
+/// The action of a CAP message.
 #[derive(Debug, Clone)]
 pub enum CapAction {
     /// Sends an alert.

@@ -13,7 +13,7 @@ pub struct StoreGauge {
     pub commits: AtomicU64,
     /// Commits that failed.
     pub failures: AtomicU64,
-    /// Writes that were undone because another transaction was in the way, and repeated, or finally given up.
+    /// Times that a write was undone because it conflicted with another transaction. It was then repeated or given up.
     pub conflicts: AtomicU64,
     /// Batches of commands that read what other hubs had committed before them.
     pub catch_ups: AtomicU64,

@@ -12,8 +12,8 @@ use crate::store::StoreFuture;
 use crate::store::imports::ImportStore;
 use crate::store::outbox::OutboxStore;
 
-/// How long a lease lasts after it was taken or renewed. With [`CANDIDATE_PAUSE`] it is below 5 s, within which another
-/// hub takes over. Three renewals may fail before it ends.
+/// How long a lease lasts after it was taken or renewed. Together with [`CANDIDATE_PAUSE`] this is less than 5 s, the
+/// time within which another hub takes over. Three renewals may fail before the lease ends.
 pub const LEASE: Duration = Duration::from_secs(4);
 /// Time between two renewals by the leader. Each is a commit.
 pub const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
@@ -58,8 +58,8 @@ pub struct Lease {
 
 /// A store with leases.
 pub trait LeaseStore: Send + Sync {
-    /// Renews the lease that this hub has under `held`, or takes the lease if no hub has it. Returns the lease; `None` if
-    /// another hub has it, or has taken over since `held`.
+    /// Renews the lease that this hub has under `held`, or takes the lease if no hub has it. Returns the lease; `None`
+    /// if another hub has it, or has taken over since `held`.
     fn hold(&self, job: Job, held: Option<Fence>) -> StoreFuture<Option<Lease>>;
     /// Requests that the leader of a job run it at once. The leader reads the request when it renews its lease.
     fn request(&self, job: Job) -> StoreFuture<()>;

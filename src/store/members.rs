@@ -27,7 +27,7 @@ pub struct Member {
     pub signed_in_at: Timestamp,
 }
 
-/// Returns what replaces the stored token of a user; `None` to remove it.
+/// A function that returns the replacement of a user's stored token; `None` to remove the token.
 pub type ReplaceToken = Box<dyn Fn(&UserName, &SecretString) -> Option<SecretString> + Send>;
 
 /// Store of members.

@@ -10,7 +10,7 @@
 //!   through Plone; [`sign_ins`]: sign-ins, and second factors of local accounts;
 //!   [`provider_sign_ins`]: users of single sign-on and their sign-ins
 //! - [`privacy`]: what is stored about one person: its export, and its erasure
-//! - [`outbox`]: what is still to be written to Plone, and what Plone last contained
+//! - [`outbox`]: what still has to be written to Plone, and what Plone last contained
 //! - [`demo_reports`]: shared reports of demonstrations
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
 //! - [`shared`]: what a hub reads about the changes by other hubs; [`shared_tasks`]: their imports and demonstrations;

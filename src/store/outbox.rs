@@ -1,4 +1,4 @@
-//! Port for the outbox: what is still to be written to Plone, and what each item in Plone contained when it was last
+//! Port for the outbox: what still has to be written to Plone, and what each item in Plone contained when it was last
 //! pulled or written.
 //!
 //! A section is marked in the commit that changes it, so a crash loses nothing. Each mark increments the version of the
@@ -147,7 +147,7 @@ pub trait OutboxStore: Send + Sync {
     /// Stores items, at most a few hundred in a call. If an item is deleted in Plone, its section's entry is deleted.
     fn put_items(&self, items: Vec<PloneItem>) -> StoreFuture<()>;
     /// Stores pulled items. The first of each pair is the item that was stored before Plone was read. If the stored
-    /// item now differs from it, the pulled one is ignored, because a write in the meantime is newer.
+    /// item now differs from it, the pulled one is ignored, because a write since then is newer.
     fn put_pulled(&self, items: Vec<(Option<PloneItem>, PloneItem)>) -> StoreFuture<()>;
     /// Returns the note with this name. Notes are small values of the outbox and its workers.
     fn note(&self, name: &str) -> StoreFuture<Option<String>>;

@@ -116,6 +116,7 @@ pub trait PrivacyStore: Send + Sync {
     /// Replaces a person's name with a pseudonym in everything that stays, and deletes the rest, in one commit. Does
     /// nothing if the person is registered in a term that has not ended.
     ///
-    /// The registrars of the person's terms must commit nothing in the meantime, and load their terms again.
+    /// During the call, the registrars of the person's terms must commit nothing; after it, they must load their terms
+    /// again.
     fn erase(&self, erasure: Erasure) -> StoreFuture<ErasureOutcome>;
 }

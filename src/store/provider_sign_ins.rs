@@ -17,8 +17,8 @@ pub struct ProviderUser {
     pub username: UserName,
     /// Source of the last sign-in, such as `oidc:keycloak`.
     pub source: String,
-    /// The name that the provider gives itself. With `subject` it identifies the person, whatever the provider is called
-    /// in the settings.
+    /// The name that the provider gives itself. With `subject` it identifies the person, whatever the provider is
+    /// called in the settings.
     pub issuer: String,
     /// The provider's permanent id of the person.
     pub subject: String,
@@ -80,7 +80,8 @@ pub struct OpenSignIn {
     pub mapping: Option<String>,
 }
 
-/// Returns what replaces the stored ID token of the sign-in with this token; `None` to remove it.
+/// A function that returns the replacement of the stored ID token of the sign-in with this token; `None` to remove the
+/// ID token.
 pub type ReplaceIdToken = Box<dyn Fn(Uuid, &SecretString) -> Option<SecretString> + Send>;
 
 /// Store of the users of providers and their sign-ins.
@@ -95,7 +96,8 @@ pub trait ProviderSignInStore: Send + Sync {
     fn sign_ins(&self, selector: SignInSelector, now: Timestamp) -> StoreFuture<Vec<SelectedSignIn>>;
     /// Removes sign-ins, and returns the ID token of one of them, if there is one.
     fn remove_sign_ins(&self, tokens: Vec<Uuid>) -> StoreFuture<Option<SecretString>>;
-    /// Releases the username of a person, so that it can belong to another one. Removes the person's links to the schedule.
+    /// Releases the username of a person, so that it can belong to another one. Removes the person's links to the
+    /// schedule.
     fn remove_provider_user(&self, username: &UserName) -> StoreFuture<()>;
     /// Sets the issuer of the users and sign-ins of a source for which an earlier version stored no issuer. A user
     /// whose subject another user of the issuer has stays as it is, so that the username stays taken.

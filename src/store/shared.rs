@@ -13,8 +13,8 @@ use crate::store::StoreFuture;
 use crate::store::accounts::EndedTokens;
 use crate::store::sign_ins::StoredSignIn;
 
-/// By how much [`StoredTerm::rewrites`] rises when the store has another history: a standby has taken over, and may lack
-/// commits that this hub has read. No term is rewritten that many times.
+/// By how much [`StoredTerm::rewrites`] rises when the store has another history: a standby has taken over, and may
+/// lack commits that this hub has read. No term is rewritten that many times.
 pub const REWRITES_PER_HISTORY: u64 = 1 << 32;
 
 /// A term as it is stored.
@@ -24,9 +24,9 @@ pub struct StoredTerm {
     pub id: TermId,
     /// The sequence of its last commit.
     pub seq: u64,
-    /// How many times its rows were changed without a commit of a registrar, such as by the erasure of a person, plus the
-    /// history of the store times [`REWRITES_PER_HISTORY`]. A hub that has the term in memory must load it again when this
-    /// rises.
+    /// How many times its rows were changed without a commit of a registrar, such as by the erasure of a person, plus
+    /// the history of the store times [`REWRITES_PER_HISTORY`]. A hub that has the term in memory must load it again
+    /// when this rises.
     pub rewrites: u64,
 }
 
@@ -38,7 +38,7 @@ impl StoredTerm {
     }
 }
 
-/// The tokens that were ended after a position in the order of their ends.
+/// The tokens that were revoked after a position in the order of revocations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Revocations {
     /// The position of the last of them; the requested position if there is none.
@@ -57,9 +57,9 @@ pub struct Revocations {
 pub trait SharedStore: Send + Sync {
     /// Returns all terms, in order of id.
     fn stored_terms(&self) -> StoreFuture<Vec<StoredTerm>>;
-    /// Returns the tokens that were ended after `position`; all for 0.
+    /// Returns the tokens that were revoked after `position`; all for 0.
     fn revocations_since(&self, position: u64) -> StoreFuture<Revocations>;
-    /// Records that a ticket for a WebSocket was used. Returns false if it was used before.
+    /// Records that a ticket for a live session was used. Returns false if it was used before.
     fn use_ticket(&self, ticket: Uuid) -> StoreFuture<bool>;
     /// Returns the sign-ins of a user that expire after `now`, the oldest first, at most `limit` of the newest.
     fn sign_ins_of(&self, user: &UserName, now: Timestamp, limit: usize) -> StoreFuture<Vec<StoredSignIn>>;

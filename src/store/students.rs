@@ -1,6 +1,6 @@
 //! Port for what the college states about students.
 //!
-//! The facts apply in all terms. A term's registrar loads them with the term, and each term commits every change of
+//! The facts apply in all terms. A term's registrar loads them with the term, and each term commits every change to
 //! them in its own sequence; see [`crate::store::terms`]. This port reads them, and writes them while there is no term.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::domain::student::StudentFacts;
 
 use crate::store::StoreFuture;
 
-/// Which students a search returns.
+/// A search for students.
 #[derive(Debug, Clone, Default)]
 pub struct StudentSearch {
     /// Texts that each begin a word of the username or the display name, folded by [`crate::domain::fold::fold`].

@@ -53,13 +53,13 @@ pub struct TermRows {
     pub facts: Vec<(UserName, Arc<StudentFacts>)>,
     /// The end of the chain of attempts.
     pub attempts: StoredChain,
-    /// Rises when rows were changed without a commit of a registrar, such as by the erasure of a person, and when the store
-    /// has another history ([`StoredTerm::rewrites`](crate::store::shared::StoredTerm::rewrites)). 0 in a store with one
-    /// hub, which loads the term again itself.
+    /// Rises when rows were changed without a commit of a registrar, such as by the erasure of a person, and when the
+    /// store has another history ([`StoredTerm::rewrites`](crate::store::shared::StoredTerm::rewrites)). 0 in a store
+    /// with one hub, which loads the term again itself.
     pub rewrites: u64,
 }
 
-/// How much of a term a caller has in memory.
+/// The part of a term that a caller has in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Position {
     /// The sequence of the last commit.
@@ -70,29 +70,29 @@ pub struct Position {
     pub rewrites: u64,
 }
 
-/// What one or more commits changed in a term, as final values.
+/// The changes of one or more commits in a term, as final values.
 #[derive(Debug, Clone, Default)]
 pub struct TermChanges {
     /// The sequence of the last of these commits.
     pub seq: u64,
     /// Their changes, without notices, which are not stored.
     pub changes: Changes,
-    /// The counts of sections of which only the counts changed. They are few and short, and a registration changes nothing
-    /// else of a section. May include sections that are in `changes`, and sections that are not visible.
+    /// The counts of sections of which only the counts changed. They are few and short, and a registration changes
+    /// nothing else of a section. May include sections that are in `changes`, and sections that are not visible.
     pub counts: Vec<SectionCounts>,
-    /// The end of the chain of attempts, with only those students and sections that have newer attempts than the caller's
-    /// book. `None` if there are no newer ones, and in what [`TermStore::changes_since`] returns: followers do not
-    /// append attempts.
+    /// The end of the chain of attempts, with only those students and sections that have newer attempts than the
+    /// caller's book. `None` if there are no newer ones, and in what [`TermStore::changes_since`] returns: followers do
+    /// not append attempts.
     pub attempts: Option<StoredChain>,
 }
 
-/// What one commit writes.
+/// The rows that one commit writes.
 #[derive(Debug)]
 pub struct TermRecord {
     /// The term.
     pub term: TermId,
-    /// The sequence of the term after this commit: one more than before, or the same if the record has only attempts and
-    /// audit entries, which change nothing for readers.
+    /// The sequence of the term after this commit: one more than before, or the same if the record has only attempts
+    /// and audit entries, which change nothing for readers.
     pub seq: u64,
     /// The generation of the catalogue that is visible after it.
     pub generation: u64,
@@ -107,9 +107,9 @@ pub struct TermRecord {
 /// batch changes nothing.
 pub type DecideBatch = Box<dyn FnOnce(Option<TermChanges>) -> Option<TermRecord> + Send>;
 
-/// A number for the history of a store. All hubs that run on the store at the same time have the same; it differs after
-/// a time in which no hub ran. The store may have been restored in that time, and may then use the same sequence numbers
-/// for different content.
+/// A number for the history of a store. All hubs that run on the store at the same time have the same number; it
+/// differs after a time in which no hub ran. The store may have been restored in that time, and may then use the same
+/// sequence numbers for different content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lineage(u32);
 
@@ -170,8 +170,8 @@ pub trait TermStore: Send + Sync {
     /// [`Corrupt`]: crate::store::StoreError::Corrupt
     fn run_batch(&self, term: &TermId, since: Position, decide: DecideBatch) -> StoreFuture<()>;
 
-    /// Like [`TermStore::run_batch`], and refuses the batch before it is decided if another hub has taken over from `fence`.
-    /// A store that only one hub uses need not check that.
+    /// Runs a batch like [`TermStore::run_batch`], but refuses it before it is decided if another hub has taken over
+    /// from `fence`. A store that only one hub uses need not check that.
     ///
     /// # Errors
     /// [`StoreError::Superseded`](crate::store::StoreError::Superseded) if another hub has taken over, and those of
@@ -185,7 +185,7 @@ pub trait TermStore: Send + Sync {
     /// `since` must be a sequence that the store returned to this process, or 0.
     ///
     /// The result may contain rows that did not change: an import writes a section's row even if another change has
-    /// made the two equal in the meantime. If facts about students changed, the embedded store, which no other hub
+    /// already made the stored row equal to it. If facts about students changed, the embedded store, which no other hub
     /// follows, returns the facts about all students, but not which were removed.
     fn changes_since(&self, term: &TermId, since: u64) -> StoreFuture<TermChanges>;
 }

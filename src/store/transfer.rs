@@ -54,7 +54,7 @@ pub const TABLES: [&str; 39] = [
 ];
 /// Number of rows that are sent and written together.
 pub const CHUNK_ROWS: usize = 1_000;
-/// Number of chunks that the source has read and the target has not written yet.
+/// Maximum number of chunks that the source has read and the target has not written yet.
 pub const CHUNKS_AHEAD: usize = 4;
 /// Time between two reports of progress within a table.
 pub const REPORT_EVERY: Duration = Duration::from_secs(2);
@@ -78,7 +78,7 @@ pub type Chunk = Result<(&'static str, Vec<Vec<Cell>>), String>;
 /// The columns of tables, in the order in which their values are sent.
 pub type Columns = BTreeMap<&'static str, Vec<String>>;
 
-/// What the target needs from the source.
+/// The data that the target needs from the source.
 pub struct Source {
     /// The columns of each table of the source.
     pub columns: Columns,
@@ -101,7 +101,7 @@ pub enum Progress {
     Verifying,
 }
 
-/// What was moved.
+/// The result of a move.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Transferred {
     /// The number of rows of all tables.

@@ -214,7 +214,7 @@ impl<'t> ChainCheck<'t> {
     /// Adds a student. The salt of an erased person is deleted.
     pub(super) fn student(&mut self, id: u64, user: UserName, stored: Hash, salt: Option<Salt>) {
         if salt.is_some_and(|salt| commitment(&salt, &user) != stored) {
-            self.differs(format_args!("the attempts of {user} are those of another name"));
+            self.differs(format_args!("the attempts of {user} were recorded under another name"));
         }
         self.students.insert(id, Student { user, commitment: stored });
     }

@@ -143,7 +143,7 @@ async fn put_account(tx: &Tx, account: &Account, valid_from: Option<Timestamp>) 
 }
 
 async fn remove_account(tx: &Tx, username: &UserName, valid_from: Timestamp) -> Result<bool, Failure> {
-    // The account first: its lock prevents a second factor from being added in the meantime.
+    // The account is deleted first: its lock prevents a second factor from being added at the same time.
     let sql = "DELETE FROM accounts WHERE username = $1";
     let removed = tx.execute(sql, &[&username.as_str()]).await? > 0;
     if removed {

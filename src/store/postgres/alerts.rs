@@ -2,7 +2,7 @@
 //!
 //! Positions come from a counter whose row a transaction locks until it ends, so that they are committed in their order
 //! and without gaps. The row is locked as late as possible: new alerts and their recipients, which no other transaction
-//! touches, are written before.
+//! touches, are written before that.
 
 use jiff::{Timestamp, ZonedDateTime};
 
@@ -137,7 +137,7 @@ async fn add_entries(
 
 /// Cancels an alert. If the alert was sent, adds an entry to the sequence, which has the same recipients.
 pub(super) async fn cancel(tx: &Tx, id: &str, now: Timestamp) -> Result<CancelOutcome, Failure> {
-    // The lock orders this with another hub that cancels or sends the alert.
+    // The lock makes another hub that cancels or sends the alert wait.
     let sql = "SELECT cancelled_at IS NOT NULL, everyone OR roles <> 0 FROM alerts WHERE id = $1 FOR UPDATE";
     let Some(found) = tx.query_opt(sql, &[&id]).await? else { return Ok(CancelOutcome::NotFound) };
     let (was_cancelled, is_broad): (bool, bool) = (found.try_get(0)?, found.try_get(1)?);
@@ -161,7 +161,7 @@ pub(super) async fn correct(
     new: AlertContent,
     now: &ZonedDateTime,
 ) -> Result<CorrectOutcome, Failure> {
-    // The lock orders this with another hub that corrects, cancels or sends the alert.
+    // The lock makes another hub that corrects, cancels or sends the alert wait.
     let sql = format!("SELECT {ALERT_COLUMNS} FROM alerts WHERE id = $1 AND cancelled_at IS NULL FOR UPDATE");
     let Some(row) = tx.query_opt(&sql, &[&id]).await? else { return Ok(CorrectOutcome::NotFound) };
     let mut alert = alert_at(&row, 0, None)?;
@@ -194,8 +194,8 @@ pub(super) async fn next_due(tx: &Tx) -> Result<Option<Timestamp>, Failure> {
     maybe_time_at(&tx.query_one("SELECT min(due_at) FROM alerts WHERE due_at IS NOT NULL", &[]).await?, 0)
 }
 
-/// Sends scheduled alerts that are due, soonest first. Cancels those that have expired, such as during an outage. Leaves
-/// out alerts that another transaction sends or cancels at the same time.
+/// Sends scheduled alerts that are due, soonest first. Cancels those that have expired, such as during an outage.
+/// Leaves out alerts that another transaction sends or cancels at the same time.
 pub(super) async fn release_due(tx: &Tx, now: &ZonedDateTime, limit: usize) -> Result<usize, Failure> {
     let now_ms = now.timestamp().as_millisecond();
     let sql = "UPDATE alerts SET due_at = NULL, cancelled_at = $1 WHERE id IN (

@@ -183,7 +183,7 @@ pub(super) fn put(
     Ok(())
 }
 
-/// Writes the end of the chain.
+/// Returns the statement that writes the end of the chain.
 fn put_end(term: &TermId, last: &Attempt, with_heads: bool) -> Result<Statement, Failure> {
     let heads_at = if with_heads { integer(last.n) } else { 0 };
     let sql =
@@ -204,8 +204,8 @@ fn put_students(term: &TermId, students: &[NewStudent]) -> Result<Statement, Fai
     Statement::new(sql, &[&term.as_str(), &ids, &names, &salts, &commitments])
 }
 
-/// Refuses attempts of students who were deleted since this hub loaded the term ([`forget_students`]). Only a term without
-/// a row needs this: otherwise its `rewrites` have risen.
+/// Refuses attempts of students who were deleted since this hub loaded the term ([`forget_students`]). Only a term
+/// without a row needs this: otherwise its `rewrites` have risen.
 pub(super) async fn require_students(tx: &Tx, term: &TermId, new: &NewAttempts) -> Result<(), Failure> {
     let is_known = |student: u64| new.students.iter().all(|one| one.id != student);
     let known = new.attempts.iter().map(|one| one.student).filter(|student| is_known(*student));
@@ -218,8 +218,8 @@ pub(super) async fn require_students(tx: &Tx, term: &TermId, new: &NewAttempts) 
     }
 }
 
-/// Deletes the students whose attempts were all deleted, when a hub opens the store. Another hub may have them in memory:
-/// `rewrites` rises, so that its batches are refused until it has loaded the term again, within a second.
+/// Deletes the students whose attempts were all deleted, when a hub opens the store. Another hub may have them in
+/// memory: `rewrites` rises, so that its batches are refused until it has loaded the term again, within a second.
 pub(super) async fn forget_students(tx: &Tx) -> Result<Work<()>, Failure> {
     let chains = locked_chains(tx).await?;
     let mut forgotten = 0;
@@ -276,7 +276,7 @@ fn put_rows(term: &TermId, attempts: &[Attempt]) -> Result<Statement, Failure> {
     )
 }
 
-/// Writes the newest attempt of students and sections.
+/// Returns the statement that writes the newest attempt of students and sections.
 fn put_heads(term: &TermId, heads: &Heads) -> Result<Statement, Failure> {
     let students = heads.students.iter().map(|(student, n)| (integer(*student), "", integer(*n)));
     let sections = heads.sections.iter().map(|(crn, n)| (0, crn.as_str(), integer(*n)));

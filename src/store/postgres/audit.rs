@@ -121,8 +121,8 @@ fn disclosure_at(row: &Row) -> Result<DisclosureEntry, Failure> {
     })
 }
 
-/// The condition for an entry whose subject is a username, and not a thing that may have the name of a user, such as a
-/// term.
+/// The condition for an entry whose subject is a username, and not another resource that may have the name of a user,
+/// such as a term.
 pub(super) const IS_ABOUT_A_USER: &str = "(starts_with(action, 'login') OR starts_with(action, 'password.') \
     OR starts_with(action, 'totp.') OR starts_with(action, 'user.') OR starts_with(action, 'sign_in.') \
     OR starts_with(action, 'session.') OR starts_with(action, 'student.') OR starts_with(action, 'attempts.'))";

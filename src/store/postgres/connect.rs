@@ -11,17 +11,18 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::store::postgres::OpenError;
 use crate::store::postgres::failure::Failure;
 
-/// Number of connections of one hub. A hub has one batch in flight for each term and a few reads; PostgreSQL accepts 100
-/// connections unless it is configured otherwise, and several hubs share them.
+/// Number of connections of one hub. A hub has one batch in flight for each term and a few reads; PostgreSQL accepts
+/// 100 connections unless it is configured otherwise, and several hubs share them.
 const CONNECTIONS_MAX: usize = 16;
 /// How long an operation waits for a free connection.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long connecting may take, TLS and sign-in included. If the URL names several servers, each has an equal part to
-/// accept the connection, and one part is for TLS and sign-in: a server that is switched off leaves time for the next.
+/// How long connecting may take, including TLS and sign-in. If the URL names several servers, the time is divided into
+/// equal parts: one for each server to accept the connection, and one for TLS and sign-in. So a server that is switched
+/// off leaves time for the next.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long sent data may stay unacknowledged before the connection counts as lost.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
-/// After how long without traffic the connection is probed.
+/// Time without traffic after which the connection is probed.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 /// The name of the hub's connections in `pg_stat_activity`.
 const APPLICATION_NAME: &str = "eduhub";
@@ -36,8 +37,8 @@ pub(super) fn pool(url: &str) -> Result<Pool, OpenError> {
         .connect_timeout(CONNECT_TIMEOUT / parts)
         .tcp_user_timeout(UNACKNOWLEDGED_MAX)
         .keepalives_idle(KEEPALIVE_IDLE);
-    // `Fast` checks only whether the connection is open. Every operation is a transaction of its own and leaves no
-    // state in the connection, so there is nothing to reset.
+    // `Fast` checks only whether the connection is open. Every operation is a separate transaction and leaves no state
+    // in the connection, so there is nothing to reset.
     let manager = Manager::from_config(config, tls()?, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     Pool::builder(manager)
         .max_size(CONNECTIONS_MAX)

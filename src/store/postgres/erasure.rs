@@ -15,8 +15,8 @@ use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::Value;
 use crate::store::postgres::{attempts, audit, marks};
 
-/// Locks the rows of the terms in which the person `$1` has registrations or attempts, so that no hub commits a batch of
-/// them until the erasure ends.
+/// Locks the rows of the terms in which the person `$1` has registrations or attempts, so that no hub commits a batch
+/// of them until the erasure ends.
 const LOCK_TERMS: &str = "
     SELECT t.id FROM terms AS t
     WHERE EXISTS (SELECT 1 FROM registrations AS r WHERE r.term = t.id AND r.username = $1)
@@ -41,8 +41,8 @@ const OWN_TABLES: [&str; 13] = [
     "provider_sign_ins",
 ];
 
-/// Replaces the name with the pseudonym in everything that stays, and deletes the rest. The sequences of the terms do not
-/// grow: a hub that has one of the terms in memory must load it again, which `rewrites` states.
+/// Replaces the name with the pseudonym in everything that stays, and deletes the rest. The sequences of the terms do
+/// not grow: a hub that has one of the terms in memory must load it again, which `rewrites` states.
 pub(super) async fn erase(tx: &Tx, erasure: &Erasure, has_outbox: bool) -> Result<ErasureOutcome, Failure> {
     let Erasure { user, login, pseudonym, now } = erasure;
     lock(tx, Lock::Rewrite, "").await?;
@@ -112,7 +112,7 @@ async fn rename_audit(tx: &Tx, user: &UserName, login: Option<&str>, pseudonym: 
     let sql = "UPDATE audit SET subject = $2, detail = '', coded = NULL
          WHERE starts_with(action, 'login') AND (username = $1 OR (username IS NULL AND subject = $3))";
     tx.execute(sql, &[&user.as_str(), &pseudonym.as_str(), &maybe_text(login)]).await?;
-    // Not by a pattern, in which a name could have wildcards.
+    // Not with a pattern, in which a name could contain wildcards.
     let sql = "UPDATE audit SET detail = '', coded = NULL WHERE action = $1 AND right(detail, length($2)) = $2";
     let withheld = AuditDetail::Withheld { title: String::new(), sender: user.to_string() };
     for (action, end) in [("plone.write", format!(" of {user}")), ("alert.withhold", withheld.to_string())] {

@@ -14,16 +14,17 @@ use crate::store::terms::Lineage;
 /// Time between two heartbeats of a hub. Each is a commit.
 const HEARTBEAT_PAUSE: Duration = Duration::from_secs(5);
 
-/// The hubs that have sent no heartbeat for six times [`HEARTBEAT_PAUSE`], as a condition on the row `h` of `hubs`. They
-/// have ended, or have lost the database for so long that their operations were undone.
+/// The hubs that have sent no heartbeat for six times [`HEARTBEAT_PAUSE`], as a condition on the row `h` of `hubs`.
+/// They have ended, or have lost the database for so long that their operations were undone.
 pub(super) const HAS_ENDED: &str = "h.seen_at < now() - interval '30 s'";
 
-/// Deletes tickets that were used long ago. A ticket expires after 30 seconds by the clocks of the hubs, which may differ.
+/// Deletes tickets that were used long ago. A ticket expires after 30 seconds by the clocks of the hubs, which may
+/// differ.
 const FORGET_TICKETS: &str = "DELETE FROM used_tickets WHERE id IN
     (SELECT id FROM used_tickets WHERE at < now() - interval '1 day' FOR UPDATE SKIP LOCKED)";
 
-/// Adds this hub, and returns the history to which the sequence numbers belong. A hub that starts while another one runs
-/// continues its history. The first hub begins a new one, because the database may have been restored before.
+/// Adds this hub, and returns the history to which the sequence numbers belong. A hub that starts while another one
+/// runs continues its history. The first hub begins a new one, because the database may have been restored before.
 pub(super) async fn join(pool: &Pool, hub: Uuid) -> Result<Lineage, StoreError> {
     let new = Lineage::random();
     transaction::write(pool, async |tx| {

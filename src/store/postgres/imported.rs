@@ -15,10 +15,10 @@ use crate::store::postgres::transaction::{Tx, Work};
 /// Prefix of the names of notes that store an [`Unmarked`]; the term follows.
 const NOTE: &str = "unmarked:";
 
-/// The sections of a term that are still to be marked.
+/// The sections of a term that still have to be marked.
 #[derive(Debug, Serialize, Deserialize)]
 struct Unmarked {
-    /// The oldest generation whose visible rows are to be marked.
+    /// The oldest generation whose visible rows have to be marked.
     from: u64,
     /// The last CRN that was marked; empty at the start.
     after: String,
@@ -30,7 +30,7 @@ fn read(value: &str) -> Result<Unmarked, Failure> {
     serde_json::from_str(value).map_err(|e| Failure::unreadable(1, e))
 }
 
-/// Records, in the commit that makes a generation visible, that its rows are to be marked. Rows of an earlier
+/// Records, in the commit that makes a generation visible, that its rows have to be marked. Rows of an earlier
 /// generation that are not marked yet stay recorded. Marking starts at the first CRN again, because marking a section
 /// twice does no harm.
 pub(super) async fn note_generation(tx: &Tx, term: &TermId, generation: u64) -> Result<(), Failure> {
@@ -42,7 +42,7 @@ pub(super) async fn note_generation(tx: &Tx, term: &TermId, generation: u64) -> 
 
 /// Marks the next sections. Returns false when no term has any left.
 pub(super) async fn mark_next(tx: &Tx, known_only: bool, at: Timestamp) -> Result<Work<bool>, Failure> {
-    // The lock makes an import that becomes visible in the meantime wait, so that its note is not overwritten.
+    // The lock makes an import that becomes visible at the same time wait, so that its note is not overwritten.
     let sql = "SELECT name, value FROM plone_notes WHERE starts_with(name, $1) ORDER BY name LIMIT 1 FOR UPDATE";
     let Some(row) = tx.query_opt(sql, &[&NOTE]).await? else { return Ok(Work::Nothing(false)) };
     let (name, unmarked) = (text_at(&row, 0)?, read(text_at(&row, 1)?)?);

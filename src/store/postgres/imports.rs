@@ -93,8 +93,8 @@ async fn claim(tx: &Tx, term: &TermId) -> Result<u64, Failure> {
     number_at(&tx.query_one(sql, &[&term.as_str()]).await?, 0)
 }
 
-/// Refuses to stage or apply sections of a generation after a newer import into the term has begun. Keeps a newer import
-/// from beginning until the transaction ends.
+/// Refuses to stage or apply sections of a generation after a newer import into the term has begun. Keeps a newer
+/// import from beginning until the transaction ends.
 pub(super) async fn require_newest(tx: &Tx, term: &TermId, generation: u64) -> Result<(), Failure> {
     let sql = "SELECT generation FROM term_staging WHERE term = $1 FOR SHARE";
     let Some(claimed) = tx.query_opt(sql, &[&term.as_str()]).await? else { return Ok(()) };

@@ -1,5 +1,5 @@
-//! Locks of the transaction, for rules that no row can guard. PostgreSQL releases them when the transaction ends, so that
-//! they work through PgBouncer.
+//! Locks of the transaction, for rules that no row can guard. PostgreSQL releases them when the transaction ends, so
+//! that they work through PgBouncer.
 //!
 //! A transaction takes locks in this order, so that no two transactions deadlock: one of these locks, rows of terms by
 //! id, rows of alerts by id, the counter of the sequence of alerts, the counter of revocations. A statement that writes
@@ -8,7 +8,7 @@
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::transaction::Tx;
 
-/// What a lock guards. The number is the seed of the hash that is the key of the advisory lock.
+/// The rule that a lock guards. The number is the seed of the hash that is the key of the advisory lock.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Lock {
     /// The number of one student's links to the schedule.

@@ -1,4 +1,4 @@
-//! Marks sections that are to be written to Plone, in the transaction that changes them; and stores the notes of the
+//! Marks sections that have to be written to Plone, in the transaction that changes them, and stores the notes of the
 //! outbox and its workers.
 
 use jiff::Timestamp;
@@ -26,8 +26,8 @@ pub(super) async fn mark<'s>(
     }
 }
 
-/// Returns the statement that marks sections of a term, in the order of their CRNs, so that two transactions that mark the
-/// same sections do not deadlock. An existing entry keeps its times, except a refused one, which is due again.
+/// Returns the statement that marks sections of a term, in the order of their CRNs, so that two transactions that mark
+/// the same sections do not deadlock. An existing entry keeps its times, except a refused one, which is due again.
 pub(super) fn marking_of<'s>(
     term: &TermId,
     crns: impl IntoIterator<Item = &'s str>,

@@ -61,7 +61,8 @@ async fn put_member(tx: &Tx, member: &Member) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Locks the members, so that a sign-in in the meantime neither is lost nor gets the token of an earlier one.
+/// Replaces the token of each member who has one. Locks the members, so that a sign-in at the same time is neither lost
+/// nor gets the token of an earlier one.
 async fn replace_tokens(tx: &Tx, replace: &ReplaceToken) -> Result<(), Failure> {
     let sql = "SELECT username, token FROM plone_members WHERE token IS NOT NULL ORDER BY username FOR UPDATE";
     for row in tx.query(sql, &[]).await? {

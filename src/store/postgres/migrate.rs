@@ -31,8 +31,8 @@ const VERSION_NUM_MIN: u32 = 150_000;
 /// The key of the advisory lock that orders hubs that start together: `eduhub` in ASCII.
 const LOCK_KEY: i64 = 0x6564_7568_7562;
 
-/// Applies the missing migrations, all in one transaction and under a lock. A migration that PostgreSQL undoes because of
-/// a deadlock with another hub is repeated; `conflicts` counts these.
+/// Applies the missing migrations, all in one transaction and under a lock. A migration that PostgreSQL undoes because
+/// of a deadlock with another hub is repeated; `conflicts` counts the deadlocks.
 pub(super) async fn migrate(pool: &Pool, conflicts: &AtomicU64) -> Result<(), OpenError> {
     let newest = MIGRATIONS.len() as u64;
     let migrated = transaction::write_retrying(pool, conflicts, async |tx| {
@@ -83,7 +83,8 @@ mod tests {
     /// The number of the first migrations, which precede the guarantee.
     const BEFORE_GUARANTEE: usize = 10;
 
-    /// A hub of the previous version runs while a newer one migrates, and must not notice it (docs/OPERATIONS.md, "Upgrade").
+    /// A hub of the previous version runs while a newer one migrates, and must not notice it (docs/OPERATIONS.md,
+    /// "Upgrade").
     #[test]
     fn migrations_only_add() {
         for migration in &MIGRATIONS[BEFORE_GUARANTEE..] {

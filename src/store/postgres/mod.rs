@@ -2,24 +2,27 @@
 //!
 //! - [`connect`]: the pool of connections and TLS; [`migrate`]: the schema; [`thread`]: the thread on which all
 //!   operations run
-//! - [`transaction`]: reads and writes, and what happens when a connection is lost; [`values`], [`rows`]: parameters and
-//!   columns; [`failure`]: errors
+//! - [`transaction`]: reads and writes, and what happens when a connection is lost; [`values`], [`rows`]: parameters
+//!   and columns; [`failure`]: errors
 //! - [`terms`]: loads terms and runs batches; [`term_rows`], [`term_writes`]: their rows
 //! - [`attempts`]: the chain of attempts; [`attempt_history`]: histories
 //! - [`students`]: what the college states about students; [`rosters`]: the students in a section; [`plans`]: the
 //!   sections that students plan
 //! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
-//! - [`outbox`], [`plone_items`], [`marks`], [`imported`]: what is still to be written to Plone
+//! - [`outbox`], [`plone_items`], [`marks`], [`imported`]: what still has to be written to Plone
 //! - [`accounts`]: local accounts, known users, revoked tokens; [`audit`]: the audit trail; [`members`]: users who
-//!   signed in through Plone; [`provider_sign_ins`]: users of single sign-on and their sign-ins; [`sign_ins`]: sign-ins,
-//!   and second factors of local accounts; [`guardian_links`]: links to schedules; [`people`]: values about people
+//!   signed in through Plone; [`provider_sign_ins`]: users of single sign-on and their sign-ins; [`sign_ins`]:
+//!   sign-ins, and second factors of local accounts; [`guardian_links`]: links to schedules; [`people`]: values about
+//!   people
 //! - [`import_profiles`]: saved mappings of columns
 //! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`public_alerts`]: alerts to everyone, for other
 //!   systems; [`acks`]: acknowledgements; [`cap_messages`]: messages of CAP
 //! - [`privacy`], [`erasure`]: what is stored about one person: its export, and its erasure
 //! - [`locks`]: advisory locks of a transaction; [`hubs`]: which hubs run; [`shared`]: what they change;
-//!   [`shared_tasks`]: their imports and demonstrations; [`revocations`]: the order in which tokens end; [`lease`]: jobs that run at one hub
-//! - [`verify`]: checks of the contents; [`attempt_export`]: the file for an auditor; [`transfer`]: takes over the rows of an embedded store
+//!   [`shared_tasks`]: their imports and demonstrations; [`revocations`]: the order in which tokens are revoked;
+//!   [`lease`]: jobs that run at one hub
+//! - [`verify`]: checks of the contents; [`attempt_export`]: the file for an auditor; [`transfer`]: takes over the rows
+//!   of an embedded store
 //! - [`seed`]: the first contents; [`sandbox`]: removes the terms of demonstrations; [`demo_reports`]:
 //!   shared reports of them
 //!
@@ -273,7 +276,7 @@ impl PostgresStore {
         self.write_if(async move |tx| work(tx).await.map(Work::Commit))
     }
 
-    /// Like [`Self::write`], and commits only if `work` returns [`Work::Commit`].
+    /// Runs `work` like [`Self::write`], but commits only if `work` returns [`Work::Commit`] or [`Work::CommitWith`].
     fn write_if<T, F>(&self, mut work: F) -> StoreFuture<T>
     where
         T: Send + 'static,
@@ -309,7 +312,7 @@ impl PostgresStore {
         self.submit(async move |pool: &Pool| transaction::read(pool, work).await)
     }
 
-    /// Reads what other hubs have changed. Ends soon if the database does not respond.
+    /// Reads what other hubs have changed. Fails soon if the database does not respond.
     fn follow<T, F>(&self, work: F) -> StoreFuture<T>
     where
         T: Send + 'static,

@@ -107,7 +107,7 @@ async fn record_sent(tx: &Tx, written: &SuccessfulWrite, next_at: Timestamp) -> 
     if is_unchanged && delete_entry(tx, id, written.version).await? {
         return Ok(());
     }
-    // The changes that are still to be written were made after the entry was read.
+    // The changes that still have to be written were made after the entry was read.
     let sql = "UPDATE plone_outbox SET attempts = $3, next_at = $4, queued_at = greatest(queued_at, $5)
          WHERE term = $1 AND crn = $2 AND refused IS NULL";
     let (attempts, next_at) = (i64::from(!is_unchanged), next_at.as_millisecond());

@@ -31,8 +31,8 @@ pub(super) async fn item(tx: &Tx, id: &SectionId) -> Result<Option<PloneItem>, F
     tx.query_opt(&sql, &[&id.term.as_str(), &id.crn.as_str()]).await?.as_ref().map(item_at).transpose()
 }
 
-/// Returns the item of a section, and locks it until the transaction ends, so that another hub cannot replace it between
-/// a comparison and a write.
+/// Returns the item of a section, and locks it until the transaction ends, so that another hub cannot replace it
+/// between a comparison and a write.
 pub(super) async fn locked_item(tx: &Tx, id: &SectionId) -> Result<Option<PloneItem>, Failure> {
     let sql = format!("SELECT {COLUMNS} FROM plone_items WHERE term = $1 AND crn = $2 FOR UPDATE");
     tx.query_opt(&sql, &[&id.term.as_str(), &id.crn.as_str()]).await?.as_ref().map(item_at).transpose()

@@ -81,7 +81,8 @@ async fn record_of(tx: &Tx, user: &UserName) -> Result<PersonalRecord, Failure> 
     })
 }
 
-/// Returns the registrations of a person in all terms. By term, because the table has no index on users alone.
+/// Returns the registrations of a person in all terms. They are read by term, because the table has no index on users
+/// alone.
 pub(super) async fn registrations(tx: &Tx, user: &UserName) -> Result<Vec<(TermId, Registration)>, Failure> {
     let sql = format!(
         "SELECT {REGISTRATION_COLUMNS}, r.term FROM terms AS t

@@ -104,7 +104,8 @@ async fn put(tx: &Tx, user: &ProviderUser, sign_in: &ProviderSignIn) -> Result<b
     Ok(true)
 }
 
-/// Locks the sign-ins, so that none that is replaced in the meantime gets the token of an earlier one.
+/// Replaces the ID token of each sign-in that has one. Locks the sign-ins, so that one that is replaced at the same
+/// time does not get the token of an earlier one.
 async fn replace_id_tokens(tx: &Tx, replace: &ReplaceIdToken) -> Result<(), Failure> {
     let sql = "SELECT token, id_token FROM provider_sign_ins WHERE id_token IS NOT NULL ORDER BY token FOR UPDATE";
     for row in tx.query(sql, &[]).await? {
@@ -119,7 +120,8 @@ async fn replace_id_tokens(tx: &Tx, replace: &ReplaceIdToken) -> Result<(), Fail
     Ok(())
 }
 
-/// Gives rows of a source whose issuer is unknown this issuer. A subject that the issuer has already stays as it is.
+/// Sets the issuer of a source's rows whose issuer is unknown. A row whose subject the issuer already has stays as it
+/// is.
 async fn adopt_issuer(tx: &Tx, source: &str, issuer: &str) -> Result<(), Failure> {
     let users = "UPDATE provider_users AS u SET issuer = $2 WHERE issuer = $1 AND source = $1
          AND NOT EXISTS (SELECT 1 FROM provider_users AS o WHERE o.issuer = $2 AND o.subject = u.subject)";

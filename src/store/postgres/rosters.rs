@@ -19,8 +19,8 @@ pub(super) struct RosterRow {
 }
 
 /// Returns the students in a section, with the display name of their account, or otherwise of their last token: first
-/// those enrolled, by the time at which they enrolled, then those who are offered a seat, by the time of the offer, then
-/// the waitlist in order.
+/// those enrolled, by the time at which they enrolled, then those who are offered a seat, by the time of the offer,
+/// then the waitlist in order.
 pub(super) async fn roster_rows(tx: &Tx, id: &SectionId) -> Result<Vec<RosterRow>, Failure> {
     let sql = format!(
         "SELECT {REGISTRATION_COLUMNS}, coalesce(a.name, p.name) FROM registrations AS r

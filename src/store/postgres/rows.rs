@@ -28,8 +28,8 @@ pub(super) fn maybe_number_at<T: TryFrom<i64>>(row: &Row, column: usize) -> Resu
     number.map(|n| T::try_from(n).map_err(|_| Failure::unreadable(column, format!("{n} is out of range")))).transpose()
 }
 
-/// Returns a text that PostgreSQL can store: U+FFFD replaces the character U+0000. One such character in the title of one
-/// section must not make the batch of many students fail.
+/// Returns a text that PostgreSQL can store: U+FFFD replaces the character U+0000. One such character in the title of
+/// one section must not make the batch of many students fail.
 pub(super) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }

@@ -27,8 +27,8 @@ pub(super) const TERM_COLUMNS: &str = "id, title, starts_on, ends_on, opens_at, 
 
 /// The history of the database, as the part of `rewrites` above
 /// [`REWRITES_PER_HISTORY`](crate::store::shared::REWRITES_PER_HISTORY): its timeline, which rises when a standby is
-/// promoted. A hub that followed a primary that had restarted may have read commits that the standby never got. Sequences
-/// cannot show that once other hubs have committed again.
+/// promoted. A hub that followed a primary that had restarted may have read commits that the standby never got.
+/// Sequences cannot show that once other hubs have committed again.
 pub(super) const HISTORY: &str =
     "(('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint << 32)";
 

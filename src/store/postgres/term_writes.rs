@@ -13,8 +13,8 @@ use crate::store::postgres::failure::Failure;
 use crate::store::postgres::rows::{integer, json, storable};
 use crate::store::postgres::values::{Statement, Value};
 
-/// The generation of a row that a commit of the term writes: that of the visible row, or the term's for a section without
-/// one. `$3` is the term's generation.
+/// The generation of a row that a commit of the term writes: that of the visible row, or the term's for a section
+/// without one. `$3` is the term's generation.
 pub(super) const VISIBLE_GENERATION: &str = "coalesce((SELECT max(v.generation) FROM sections AS v
     WHERE v.term = $1 AND v.crn = u.crn AND v.generation <= $3), $3)";
 /// The generation of a staged row: `$3`.
@@ -33,7 +33,8 @@ const REPLACE: &str =
     outside_waitlisted = excluded.outside_waitlisted, file_enrolled = excluded.file_enrolled,
     file_waitlisted = excluded.file_waitlisted, withdrawn = excluded.withdrawn";
 
-/// Returns the statement that writes definitions of sections, in the commit `seq` (0 for staged ones), under the SQL expression `generation_of`.
+/// Returns the statement that writes definitions of sections, in the commit `seq` (0 for staged ones), under the
+/// generation that the SQL expression `generation_of` returns.
 pub(super) fn put_sections(
     term: &TermId,
     sections: &[&SectionState],

@@ -63,7 +63,7 @@ async fn counts(tx: &Tx, id: &TermId, since: u64) -> Result<Vec<SectionCounts>, 
     tx.query(sql, &[&id.as_str(), &integer(since)]).await?.iter().map(term_rows::counts_at).collect()
 }
 
-/// Where a term stands, and what the commits after a sequence changed besides counts and registrations.
+/// The sequence of a term, and what the commits after an earlier one changed besides counts and registrations.
 struct Head {
     seq: u64,
     /// The generation that is visible.
@@ -159,7 +159,7 @@ impl LockedTerm {
 async fn lock_term(tx: &Tx, id: &TermId) -> Result<LockedTerm, Failure> {
     let lock = format!("SELECT seats_seq, rewrites + {HISTORY} FROM terms WHERE id = $1 FOR UPDATE");
     let term = id.as_str();
-    // The chain is read by a statement of its own: one that waits for the lock sees the other tables as they were before
+    // The chain is read by a separate statement: one that waits for the lock sees the other tables as they were before
     // it waited.
     let (found, chain) = join(tx.query_opt(&lock, &[&term]), attempts::chain(tx, id)).await;
     if let Some(row) = found? {
@@ -175,8 +175,8 @@ async fn lock_term(tx: &Tx, id: &TermId) -> Result<LockedTerm, Failure> {
     LockedTerm::of(&row, attempts::chain(tx, id).await?, is_new)
 }
 
-/// Refuses a batch on a term in memory that the changes since `since` do not bring up to date: rows were changed without a
-/// commit of a registrar, or a standby has taken over, which may lack commits.
+/// Refuses a batch if the changes since `since` cannot bring the term in memory up to date: rows were changed without a
+/// commit of a registrar, or a standby that may lack commits has taken over.
 fn require_followable(id: &TermId, since: Position, stored: Position) -> Result<(), Failure> {
     if stored.rewrites == since.rewrites && stored.seq >= since.seq && stored.attempt >= since.attempt {
         return Ok(());
@@ -192,7 +192,7 @@ struct Batch {
     step: Step,
 }
 
-/// How far a batch has come.
+/// The progress of a batch.
 enum Step {
     /// It is not decided.
     Open(DecideBatch),
@@ -204,11 +204,11 @@ enum Step {
 
 impl Batch {
     /// Locks the term, catches up with other hubs, decides, and returns the statements that write the record. After a
-    /// conflict, the same record is written if no other hub has committed to the term in the meantime.
+    /// conflict, the same record is written if no other hub has committed to the term since the decision.
     ///
-    /// While the row is locked, the other hubs wait, and each round trip adds the time in which the processes of the hub
-    /// and of PostgreSQL wake up. So a batch usually has three: begin and lock, catch up, write and commit. When the batch
-    /// before found commits of other hubs, the first two are one.
+    /// While the row is locked, the other hubs wait, and each round trip adds the time in which the processes of the
+    /// hub and of PostgreSQL wake up. So a batch usually has three round trips: begin and lock, catch up, write and
+    /// commit. If the previous batch found commits of other hubs, the first two are combined.
     async fn run(&mut self, tx: &Tx) -> Result<Work<()>, Failure> {
         let (id, since) = (&self.term, self.since);
         let reads_early = matches!(self.step, Step::Open(_)) && self.store.has_busy_term(id);
@@ -241,14 +241,14 @@ impl Batch {
         write(tx, record, &locked, self.store.outbox.is_some()).await
     }
 
-    /// Reads what other hubs committed since this hub read or wrote the term last.
+    /// Reads what other hubs have committed since this hub last read or wrote the term.
     async fn others(&self, tx: &Tx) -> Result<Others, Failure> {
         self.store.gauge.catch_ups.fetch_add(1, Ordering::Relaxed);
         Others::read(tx, &self.term, self.since).await
     }
 }
 
-/// What other hubs committed after a position.
+/// The changes that other hubs committed after a position.
 struct Others {
     changes: TermChanges,
     attempts: NewerAttempts,

@@ -75,7 +75,7 @@ impl Operations {
     }
 }
 
-/// Counts an operation as open until it ends, even if it panics.
+/// An operation that counts as open until it ends, even if it panics.
 struct OpenOperation(Arc<AtomicUsize>);
 
 impl Drop for OpenOperation {

@@ -8,8 +8,8 @@
 //! - If not, it never will be: the transaction would have to insert an id that exists by then.
 //! - While the old transaction is still open, the insertion waits for its end.
 //!
-//! An id that is there is written again. A server that has restarted shows commits that its synchronous standby does not
-//! have yet; the commit of this write waits until the standby has both.
+//! An id that is there is written again. A server that has restarted shows commits that its synchronous standby does
+//! not have yet; the commit of this write waits until the standby has both.
 //!
 //! # PgBouncer in transaction mode
 //! Between two transactions a connection has no state: settings are `SET LOCAL`, locks are those of transactions, and
@@ -47,19 +47,20 @@ const LOOKUP_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between two attempts of the lookup.
 const LOOKUP_PAUSE: Duration = Duration::from_millis(200);
 
-/// How many times a write is repeated because another transaction was in the way. PostgreSQL finds a deadlock after a
+/// How many times a write is repeated after a conflict with another transaction. PostgreSQL finds a deadlock after a
 /// second, and callers of the registrar give up after ten.
 const RETRIES_MAX: u32 = 4;
-/// The longest pause before a write is repeated. The pause is random, so that two transactions that met do not meet again.
+/// The longest pause before a write is repeated. The pause is random, so that two transactions that conflicted do not
+/// conflict again.
 const RETRY_PAUSE_MAX: Duration = Duration::from_millis(50);
 
-/// Deletes the ids of old writes. An id is needed while its transaction may be open, and for the lookup after it: about a
-/// minute.
+/// Deletes the ids of old writes. An id is needed while its transaction may be open, and for the lookup after it: about
+/// a minute.
 const FORGET: &str = "DELETE FROM commits WHERE at < now() - interval '1 hour'";
 
-/// Begins a write. Regardless of the database's default, each of its statements sees everything that was committed before
-/// it, so that a statement after a lock sees the commits for which the lock waited. A hub that waits for a row of another
-/// hub gives up after `lock_timeout`. A hub that dies, or whose connection is cut, frees its rows within
+/// Begins a write. Regardless of the database's default, each of its statements sees everything that was committed
+/// before it, so that a statement after a lock sees the commits for which the lock waited. A hub that waits for a row
+/// of another hub gives up after `lock_timeout`. A hub that dies, or whose connection is cut, frees its rows within
 /// `idle_in_transaction_session_timeout`, which is longer than the decision of the largest batch: a transaction is idle
 /// during the decision.
 const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '15s'; SET LOCAL statement_timeout = '60s';
@@ -77,12 +78,12 @@ pub(super) struct Tx {
     client: Option<Object>,
 }
 
-/// What `work` of a write returned: its value, and whether there is something to commit.
+/// The result of a write's `work`: its value, and whether there is something to commit.
 pub(super) enum Work<T> {
     /// Commit.
     Commit(T),
-    /// Send the last statements together with the commit, which saves a round trip while rows are locked. If one of them
-    /// fails, the transaction is undone.
+    /// Send the last statements together with the commit, which saves a round trip while rows are locked. If one of
+    /// them fails, the transaction is undone.
     CommitWith(Vec<Statement>, T),
     /// Roll back: nothing was changed, and locks are released.
     Nothing(T),
@@ -189,7 +190,7 @@ pub(super) async fn read<T>(pool: &Pool, work: impl AsyncFnOnce(&Tx) -> Result<T
     read_within(pool, OPERATION_TIMEOUT, work).await
 }
 
-/// Reads like [`read`] what other hubs have changed.
+/// Reads what other hubs have changed, like [`read`] but within [`FOLLOW_TIMEOUT`].
 pub(super) async fn follow<T>(pool: &Pool, work: impl AsyncFnOnce(&Tx) -> Result<T, Failure>) -> Result<T, StoreError> {
     read_within(pool, FOLLOW_TIMEOUT, work).await
 }
@@ -216,7 +217,7 @@ pub(super) async fn write<T>(
     Ok(write_once(pool, (BEGIN_WRITE, OPERATION_TIMEOUT), work).await?)
 }
 
-/// Writes like [`write()`], and may take hours.
+/// Writes like [`write()`], but may take hours.
 pub(super) async fn write_long<T>(
     pool: &Pool,
     work: impl AsyncFnOnce(&Tx) -> Result<Work<T>, Failure>,
@@ -224,8 +225,8 @@ pub(super) async fn write_long<T>(
     Ok(write_once(pool, (BEGIN_LONG_WRITE, LONG_TIMEOUT), work).await?)
 }
 
-/// Writes like [`write()`], and again, at most [`RETRIES_MAX`] times, while another transaction is in the way. Counts
-/// the repetitions in `conflicts`. Each call of `work` must write the same.
+/// Writes like [`write()`], and repeats the write, at most [`RETRIES_MAX`] times, after a conflict with another
+/// transaction. Counts the conflicts in `conflicts`. Each call of `work` must write the same.
 ///
 /// # Errors
 /// Those of [`write()`].

@@ -1,6 +1,6 @@
-//! Takes over the rows of an embedded store: in one transaction, so that a failure leaves the target as it was. Before it
-//! commits, all rows are read back and compared with what the source sent, and the counts and the chain of attempts are
-//! recomputed.
+//! Takes over the rows of an embedded store: in one transaction, so that a failure leaves the target as it was. Before
+//! it commits, all rows are read back and compared with what the source sent, and the counts and the chain of attempts
+//! are recomputed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::store::postgres::transaction::{self, Tx, Work};
 use crate::store::postgres::values::Value;
 use crate::store::postgres::{PostgresStore, verify};
 
-/// Tables that belong to this kind of store, and what they have in a store that no hub has used.
+/// Tables that belong to this kind of store.
 const OWN_TABLES: [&str; 10] = [
     "commits",
     "counters",
@@ -177,7 +177,7 @@ impl Kind {
     }
 }
 
-/// Reports progress, rarely within a table.
+/// A reporter of progress, which reports at most every [`REPORT_EVERY`] within a table.
 struct Reporter {
     report: Arc<dyn Fn(Progress) + Send + Sync>,
     last: Instant,

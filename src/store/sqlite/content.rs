@@ -1,9 +1,9 @@
 //! The checksum of a store's content: the sum of a 128-bit hash of every row. It is stored with each commit, so that
 //! the hub detects a row that another program or a bad disk changed, added or removed.
 //!
-//! Temporary triggers on every table of the writer's connection subtract the hash of an old row and add the hash of a
-//! new one, so the cost of a commit depends on the rows that it changes and not on the store. The sum has no order, so
-//! it can be recomputed by reading the tables.
+//! Temporary triggers of the writer's connection subtract the hash of an old row and add the hash of a new one (for
+//! inserts and updates of four tables, the statements do this), so the cost of a commit depends on the rows that it
+//! changes and not on the store. The sum has no order, so it can be recomputed by reading the tables.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::store::sqlite::rows::unreadable;
 
-/// Which commit a store holds.
+/// The commit that a store holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Position {
     /// The random id of the store, which its backups share.
@@ -36,8 +36,8 @@ impl Position {
 }
 
 /// The tables to which a registration writes. In batches of 500, triggers doubled SQLite's time for a registration,
-/// even triggers that called no function. The statements in [`super::rows`] and [`super::attempts`] subtract the old row
-/// themselves, and [`AddedRows`] adds the new one.
+/// even triggers that called no function. The statements in [`super::rows`] and [`super::attempts`] subtract the old
+/// row themselves, and [`AddedRows`] adds the new one.
 const WITHOUT_TRIGGERS: [&str; 4] = ["registrations", "seats", "attempts", "attempt_heads"];
 
 /// Bytes that are first allocated to hash a row: more than a registration needs.
@@ -131,7 +131,7 @@ impl WriteConnection {
         self.run("COMMIT")
     }
 
-    /// Runs `work` in a transaction of its own.
+    /// Runs `work` in its own transaction.
     pub(super) fn transaction(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
         self.begin()?;
         work(&self.connection)?;

@@ -22,10 +22,10 @@ pub enum CopyError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The target of a backup exists.
-    #[error("{0} exists already, and is not overwritten")]
+    #[error("{0} already exists and is not overwritten")]
     Exists(PathBuf),
     /// The target of a restore exists.
-    #[error("the store {0} exists already; --replace puts the copy in its place and keeps the old one beside it")]
+    #[error("the store {0} already exists; --replace puts the copy in its place and keeps the old store beside it")]
     StoreExists(PathBuf),
     /// The file, or the store that is copied, is not as the hub wrote it.
     #[error("{path} is damaged: {what}; nothing was copied. Use another backup of it")]
@@ -74,8 +74,7 @@ pub fn backup(store: &Path, to: &Path) -> Result<(), CopyError> {
 
 /// Replaces a store that no hub serves with a copy. Returns the path under which the replaced store is kept.
 ///
-/// At each moment the store's path leads to the old store or to the new one, whole, whenever the process or the machine
-/// stops.
+/// Whenever the process or the machine stops, the store's path leads to the whole old store or to the whole new one.
 ///
 /// # Errors
 /// When a process holds the store, when there is one and `replace` is false, or when `from` is not a whole store.
@@ -84,7 +83,7 @@ pub fn restore(store: &Path, from: &Path, replace: bool) -> Result<Option<PathBu
     let lock = StoreLock::take(store)?;
     let store = lock.store();
     let io = |error| CopyError::Io { path: store.to_owned(), error };
-    // A log without its store would be played into the new store.
+    // SQLite would apply a log without its store to the new store.
     let is_there = store.exists() || files::log_of(store).exists();
     if is_there && !replace {
         return Err(CopyError::StoreExists(store.to_owned()));
@@ -120,8 +119,8 @@ fn fold_log(store: &Path) -> rusqlite::Result<()> {
     connection.close().map_err(|(_, error)| error)
 }
 
-/// Returns a whole, sealed copy of `source` in the folder of `place`, under a temporary name. It must contain the commit
-/// `recorded`.
+/// Returns a whole, sealed copy of `source` in the folder of `place`, under a temporary name. It must contain the
+/// commit `recorded`.
 fn copy_beside(
     source: &Connection,
     path: &Path,
@@ -144,8 +143,8 @@ fn copy_beside(
     Ok(file)
 }
 
-/// Opens the file that is copied, and returns the commit that a copy must hold. Refuses a file that was changed at rest,
-/// or whose log is damaged.
+/// Opens the file that is copied, and returns the commit that a copy must hold. Refuses a file that was changed at
+/// rest, or whose log is damaged.
 fn source(path: &Path) -> Result<(Connection, Option<Position>), CopyError> {
     if !path.is_file() {
         return Err(OpenError::Absent(path.to_owned()).into());

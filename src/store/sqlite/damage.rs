@@ -63,8 +63,8 @@ fn begin_check(store: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Like [`of_content`], in half of the time: the pages are checked on a thread and a connection of their own. No other
-/// process can write meanwhile, because the caller has the lock of the store.
+/// Returns the damage like [`of_content`], in half the time: a separate thread checks the pages on a separate
+/// connection. No other process can write during the check, because the caller has the lock of the store.
 fn of_content_in_parallel(
     connection: &Connection,
     store: &Path,

@@ -14,7 +14,7 @@ use crate::store::sqlite::{
     plans, plone_items, provider_sign_ins, rights, rows, schedule_feeds, sign_ins, students,
 };
 
-/// Reads one row of a query.
+/// A function that reads one row of a query.
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
 /// For each table: its name, the query that reads it, and the function that must be able to read each row.

@@ -1,4 +1,5 @@
-//! The files of a store: its database, what lies beside it, and replacing it without a moment in which there is none.
+//! The files of a store: its database, the files beside it, and the replacement of a store, which never leaves the path
+//! without one.
 //!
 //! Beside the store `NAME` lie its write-ahead log `NAME-wal` and index `NAME-shm` (SQLite), `NAME.lock`
 //! ([`super::lock`]), `NAME.last-commit` ([`super::last_commit`]), and stores that a restore replaced,
@@ -134,7 +135,7 @@ pub(super) fn remove_unfinished(folder: &Path) -> io::Result<()> {
     for path in files_with_prefix(folder, UNFINISHED)? {
         let file = match File::open(&path) {
             Ok(file) => file,
-            // Its process removed or renamed it in the meantime.
+            // Its process has just removed or renamed it.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
@@ -174,8 +175,8 @@ fn files_with_prefix(folder: &Path, prefix: &str) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Removes the access of others from the files of a store, and warns if its folder is open to others: SQLite gives a new
-/// log the mode of the store.
+/// Removes the access of others from the files of a store, and warns if its folder is open to others: SQLite gives a
+/// new log the mode of the store.
 pub(super) fn restrict(store: &Path) {
     let beside = [LOG, LOG_INDEX, ".lock", ".last-commit"].map(|end| named(store, end));
     let replaced = replaced(store).unwrap_or_default();

@@ -16,10 +16,10 @@ const NOTE: &str = "unmarked:";
 /// Selects all of these notes: `;` is the character after `:`.
 const NOTES: &str = "name >= 'unmarked:' AND name < 'unmarked;'";
 
-/// The sections of a term that are still to be marked.
+/// The sections of a term that still have to be marked.
 #[derive(Debug, Serialize, Deserialize)]
 struct Unmarked {
-    /// The oldest generation whose visible rows are to be marked.
+    /// The oldest generation whose visible rows have to be marked.
     from: u64,
     /// The last CRN that was marked; empty at the start.
     after: String,
@@ -27,7 +27,7 @@ struct Unmarked {
     newest: u64,
 }
 
-/// Records, in the commit that makes a generation visible, that its rows are to be marked. Rows of an earlier
+/// Records, in the commit that makes a generation visible, that its rows have to be marked. Rows of an earlier
 /// generation that are not marked yet stay recorded. Marking starts at the first CRN again, because marking a section
 /// twice does no harm.
 pub(super) fn note_generation(tx: &Connection, term: &TermId, generation: u64) -> rusqlite::Result<()> {
@@ -37,7 +37,7 @@ pub(super) fn note_generation(tx: &Connection, term: &TermId, generation: u64) -
     put(tx, &name, &Unmarked { from, after: String::new(), newest: generation })
 }
 
-/// The next sections that are to be marked.
+/// The next sections to mark.
 pub(super) struct NextMarks {
     /// The note's name.
     name: String,
@@ -47,7 +47,7 @@ pub(super) struct NextMarks {
     term: TermId,
     /// The next visible sections, in order.
     crns: Vec<String>,
-    /// Those of `crns` that are to be marked.
+    /// Those of `crns` that have to be marked.
     to_mark: Vec<String>,
 }
 

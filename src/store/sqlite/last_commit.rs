@@ -20,7 +20,7 @@ fn path_of(store: &Path) -> PathBuf {
     named(store, ".last-commit")
 }
 
-/// Writes the note.
+/// The writer of the note.
 pub(super) struct LastCommit {
     file: File,
     recorded: Option<Position>,

@@ -1,4 +1,4 @@
-//! Marks sections that are to be written to Plone, in the transaction that changes them; and stores the notes of the
+//! Marks sections that have to be written to Plone, in the transaction that changes them, and stores the notes of the
 //! outbox and its workers.
 
 use jiff::Timestamp;

@@ -18,8 +18,8 @@
 //!   events
 //! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`public_alerts`]: alerts to everyone, for other
 //!   systems; [`acks`]: acknowledgements; [`cap_messages`]: messages of CAP
-//! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last contained; [`marks`]: marks
-//!   changed sections for the outbox; [`imported`]: marks imported sections, in several commits
+//! - [`outbox`], [`plone_items`]: what still has to be written to Plone, and what Plone last contained; [`marks`]:
+//!   marks changed sections for the outbox; [`imported`]: marks imported sections, in several commits
 //! - [`sandbox`]: removes the terms of demonstrations; [`demo_reports`]: shared reports of them
 //!
 //! All writes go through [`SqliteStore::write`], all reads through [`SqliteStore::read`].

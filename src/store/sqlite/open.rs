@@ -15,8 +15,8 @@ use crate::store::sqlite::files::{self, NewFile};
 /// How long SQLite waits for a short write by another process, such as `eduhub backup`.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The maximum size of the page cache of a connection that writes, in KiB. A batch reads and writes few pages of a term;
-/// with 16 MiB the memory still grew after ten minutes of load, with pages that are not read again.
+/// The maximum size of the page cache of a connection that writes, in KiB. A batch reads and writes few pages of a
+/// term; with 16 MiB the memory still grew after ten minutes of load, with pages that are not read again.
 const PAGE_CACHE_KIB: i64 = 4_096;
 
 /// The migrations, in order. `PRAGMA user_version` is the number of migrations that were applied to a file.
@@ -174,8 +174,8 @@ pub(super) fn create_if_absent(path: &Path) -> Result<(), OpenError> {
     new.persist_noclobber(path).map_err(io)
 }
 
-/// Applies the migrations that a store of schema version `found` lacks, and computes the checksum of its content, in one
-/// transaction.
+/// Applies the migrations that a store of schema version `found` lacks, and computes the checksum of its content, in
+/// one transaction.
 fn migrate(connection: &mut Connection, found: usize) -> rusqlite::Result<()> {
     let tx = connection.transaction()?;
     for migration in &MIGRATIONS[found..] {

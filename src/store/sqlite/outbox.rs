@@ -127,7 +127,7 @@ fn record_sent(tx: &Connection, written: &SuccessfulWrite, next_at: Timestamp) -
     if is_unchanged && delete_entry(tx, id, written.version)? {
         return Ok(());
     }
-    // The changes that are still to be written were made after the entry was read.
+    // The changes that still have to be written were made after the entry was read.
     tx.prepare_cached(
         "UPDATE plone_outbox SET attempts = ?3, next_at = ?4, queued_at = max(queued_at, ?5)
          WHERE term = ?1 AND crn = ?2 AND refused IS NULL",

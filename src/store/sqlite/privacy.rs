@@ -25,7 +25,8 @@ const USER: &str = "
     SELECT ?1, coalesce(a.name, p.name), coalesce(a.role, p.role), iif(a.name IS NULL, p.source, 'local'), p.last_seen, a.subjects
     FROM (SELECT 1) LEFT JOIN accounts AS a ON a.username = ?1 LEFT JOIN people AS p ON p.username = ?1
     WHERE a.name IS NOT NULL OR p.name IS NOT NULL";
-/// The registrations of the person `?1` in all terms. By term, because the table has no index on users alone.
+/// The registrations of the person `?1` in all terms. They are read by term, because the table has no index on users
+/// alone.
 const REGISTRATIONS: &str = "
     SELECT r.user, r.crn, r.standing, r.place, r.at, r.passed, r.reserved_for, r.offer_until, r.remind_at,
         r.choices, r.term
@@ -181,8 +182,8 @@ fn erase(tx: &Connection, erasure: &Erasure, has_outbox: bool) -> rusqlite::Resu
     Ok(ErasureOutcome::Erased(terms))
 }
 
-/// Gives a registration to the pseudonym. Inserted and not updated, because an update of this table would have to keep
-/// the checksum of the content itself.
+/// Gives a registration to the pseudonym. The row is inserted and the old one deleted, because an update of this table
+/// would have to maintain the checksum of the content itself.
 fn rename_registration(
     tx: &Connection,
     Erasure { user, pseudonym, .. }: &Erasure,
@@ -209,8 +210,8 @@ fn rename_registration(
     Ok(())
 }
 
-/// Deletes what has no use without its person. Returns the number of rows. The time up to which tokens are revoked stays,
-/// with the name, because an old token would be valid without it.
+/// Deletes what has no use without its person. Returns the number of rows. The time up to which tokens are revoked
+/// stays, with the name, because an old token would be valid without it.
 fn delete_rows(tx: &Connection, user: &UserName) -> rusqlite::Result<usize> {
     let tables = [
         ("accounts", "username"),
@@ -270,7 +271,7 @@ fn rename_audit(
     let sign_ins = "UPDATE audit SET subject = ?2, detail = '', coded = NULL
         WHERE action GLOB 'login*' AND (user = ?1 OR (user IS NULL AND subject = ?3))";
     tx.execute(sign_ins, params![user.as_str(), pseudonym.as_str(), login])?;
-    // Not by a pattern, in which a name could have wildcards.
+    // Not with a pattern, in which a name could contain wildcards.
     let ends_with = "UPDATE audit SET detail = '', coded = NULL WHERE action = ?1 AND substr(detail, -length(?2)) = ?2";
     let withheld = AuditDetail::Withheld { title: String::new(), sender: user.to_string() };
     for (action, end) in [("plone.write", format!(" of {user}")), ("alert.withhold", withheld.to_string())] {

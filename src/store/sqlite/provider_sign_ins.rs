@@ -140,7 +140,7 @@ impl ProviderSignInStore for SqliteStore {
     fn sign_ins(&self, selector: SignInSelector, now: Timestamp) -> StoreFuture<Vec<SelectedSignIn>> {
         self.read(move |connection| {
             let SignInSelector { issuer, subject, sid } = selector;
-            // A selector without both selects nothing: it must never end the sign-ins of everyone.
+            // A selector with neither of them selects nothing: it must never end the sign-ins of everyone.
             let sql = match (&subject, &sid) {
                 (None, None) => return Ok(Vec::new()),
                 (_, Some(_)) => {

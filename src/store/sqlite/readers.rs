@@ -1,4 +1,4 @@
-//! A pool of connections that only read. They are used on threads of their own, so that no actor waits for the disk.
+//! A pool of connections that only read. They are used on separate threads, so that no actor waits for the disk.
 
 use std::path::PathBuf;
 use std::sync::Arc;

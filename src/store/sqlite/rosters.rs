@@ -26,8 +26,8 @@ pub(super) struct RosterRow {
     pub(super) registration: Registration,
 }
 
-/// Returns the students in a section: first those enrolled, by the time at which they enrolled, then those who are offered
-/// a seat, by the time of the offer, then the waitlist in order.
+/// Returns the students in a section: first those enrolled, by the time at which they enrolled, then those who are
+/// offered a seat, by the time of the offer, then the waitlist in order.
 pub(super) fn roster_rows(connection: &Connection, id: &SectionId) -> rusqlite::Result<Vec<RosterRow>> {
     let mut statement = connection.prepare_cached(ROSTER)?;
     let mut found = statement

@@ -218,7 +218,7 @@ const PUT_SECTION: &str = "INSERT OR REPLACE INTO sections
 
 /// Writes a section's definition under a generation, in the commit `seq`, or [`STAGED_SEQ`] when it is staged.
 pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64, seq: u64) -> rusqlite::Result<()> {
-    // Every field is named, so that a new one does not compile until it is written here or by [`put_seats`].
+    // Every field is named, so that the code with a new field compiles only if it is written here or by [`put_seats`].
     let SectionState {
         section: definition,
         outside_enrolled,

@@ -1,8 +1,8 @@
 //! The seal of a file at rest: a checksum of all its bytes, after the last page. Backups have one, and so does a store
 //! that a hub has closed. It also covers bytes that SQLite does not use and therefore does not check.
 //!
-//! SQLite reads as many pages as the header of a database says, so it ignores the seal. Opening a store to write removes
-//! it; so does SQLite itself when it writes its log back into the file.
+//! SQLite reads as many pages as the header of a database says, so it ignores the seal. Opening a store to write
+//! removes it; so does SQLite itself when it writes its log back into the file.
 
 use std::fs::{File, Metadata};
 use std::hash::Hasher;
@@ -22,7 +22,7 @@ const PAGE_SIZE_MIN: u64 = 512;
 /// The first bytes of an SQLite database.
 const DATABASE_START: &[u8; 16] = b"SQLite format 3\0";
 
-/// What the seal says about a file.
+/// The state of a file according to its seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SealState {
     /// There is no seal, or one that a crash cut off.
@@ -45,7 +45,7 @@ pub(super) fn put(path: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Compares a file with its seal. A hub may be starting on it.
+/// Compares a file with its seal. A hub may be starting with this file at the same time.
 pub(super) fn check(path: &Path) -> io::Result<SealState> {
     SealedFile::open(path)?.check()
 }

@@ -15,12 +15,12 @@ use crate::store::sqlite::verify::verify;
 
 /// Tables that belong to this kind of store: the checksum of its content, and SQLite's own.
 const OWN_TABLES: [&str; 2] = ["content", "sqlite_sequence"];
-/// Columns that belong to this kind of store. Other hubs need no sequence of facts about students here.
+/// Columns that belong to this kind of store. PostgreSQL has the table `term_facts` in place of `facts_seq`.
 const OWN_COLUMNS: [(&str, &str); 1] = [("terms", "facts_seq")];
 /// The column whose name is a reserved word in PostgreSQL, and its name there.
 const RENAMED: (&str, &str) = ("user", "username");
 
-/// Locks a store and checks all of it. The store must stay locked until it was moved.
+/// Locks a store and checks all of it. The store must stay locked until it has been moved.
 ///
 /// # Errors
 /// When a hub holds the store, when there is none of this version, or when the check finds damage or a difference.
