@@ -1,7 +1,6 @@
 //! The pages and their files, which are embedded in the binary.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use actix_web::web::Data;
@@ -14,7 +13,6 @@ use crate::http::encoded::{Encoded, tag_of};
 use crate::http::error::Problem;
 use crate::http::joined_modules::{self, Modules};
 use crate::http::preloads;
-use crate::http::problem::ProblemCode;
 use crate::http::query::path_param;
 use crate::registration::readmodel::ReadModel;
 
@@ -147,40 +145,6 @@ pub(super) async fn api_page(request: HttpRequest) -> Result<HttpResponse, Probl
 pub async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let path = path_param(&request, "path")?;
     respond(&request, &path).await
-}
-
-/// `GET /docs/problems`: the page to which the `type` of every problem document points.
-pub async fn problems(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    static PAGE: LazyLock<Arc<Encoded>> = LazyLock::new(|| {
-        let page = problems_page();
-        Arc::new(Encoded::lasting(env!("CARGO_PKG_VERSION"), media_type("problems.html"), REVALIDATE, page.into()))
-    });
-    Ok(PAGE.clone().respond(&request).await)
-}
-
-fn problems_page() -> String {
-    let mut sections = String::new();
-    for code in ProblemCode::all() {
-        // Writing to a string cannot fail. Titles and advice are constants without HTML's special characters.
-        let _ = write!(
-            sections,
-            "<section id=\"{code}\"><h2><code>{code}</code></h2><p>{title} (status {status}). {help}</p></section>",
-            code = code.as_str(),
-            status = code.status(),
-            title = code.title(),
-            help = code.what_to_do(),
-        );
-    }
-    // A table of these texts would be wider than a phone.
-    format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\"><title>Problems - EduHub</title>\
-         <link rel=\"icon\" href=\"/static/icon.svg\" type=\"image/svg+xml\">\
-         <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main class=\"message\"><h1>Problems</h1>\
-         <p>Every error of the API is a problem document (RFC 9457) with one of these codes.</p>\
-         {sections}</main></body></html>"
-    )
 }
 
 #[cfg(test)]

@@ -92,6 +92,7 @@ pub mod plan_check;
 pub mod plone_admin;
 mod preloads;
 pub mod problem;
+mod problems_page;
 mod proxied_writes;
 pub mod proxy;
 pub mod query;

@@ -180,68 +180,6 @@ impl ProblemCode {
             Self::Refused(RefusalCode::WaitlistFull) => "The waitlist is full",
         }
     }
-
-    /// Returns advice for `/docs/problems`: what the reader can do next.
-    #[must_use]
-    pub const fn what_to_do(self) -> &'static str {
-        match self {
-            Self::BadRequest | Self::BodyLate => {
-                "Correct the request: “field” names the value that has the wrong type."
-            }
-            Self::Unauthenticated => "Sign in again, or send a valid token.",
-            Self::BadCredentials => "Check the username and the password.",
-            Self::SecondFactorRequired => {
-                "Send “code” with the newest code from your authenticator app, or a recovery code."
-            }
-            Self::SecondFactorExists => "Remove the second factor before you set up another one.",
-            Self::Forbidden => "Use an account with the required role, or send the request from the hub's own pages.",
-            Self::NotFound => "Check the address.",
-            Self::MethodNotAllowed => "Use one of the methods in the header Allow.",
-            Self::TooLarge => "Send a smaller body: “bytes_max” is the limit.",
-            Self::UnsupportedMediaType => "Send a content type that the OpenAPI document describes.",
-            Self::UpgradeRequired => "Use the WebSocket version in the header Sec-WebSocket-Version.",
-            Self::Invalid => "Correct the value that “field” names.",
-            Self::RateLimited => "Wait for the number of seconds in the header Retry-After.",
-            Self::Internal | Self::DiskFull => {
-                "Report the request ID to the college's administrators. A change is made completely or not at all."
-            }
-            Self::Overloaded => "Nothing was changed. Retry after the number of seconds in the header Retry-After.",
-            Self::OutcomeUnknown => "Check the current state before you retry.",
-            Self::PloneUnavailable | Self::PloneLate => "Try again later. Registration and alerts work without Plone.",
-            Self::ProfileBuiltIn => {
-                "Save the mapping under another name. A saved profile takes precedence over a built-in one."
-            }
-            Self::StillRegistered => "Drop the person's sections first, or wait until the term has ended.",
-            Self::SwapRefused => {
-                "Nothing was changed. Another part of the swap was refused; its problem states the reason."
-            }
-            Self::CreditMin => "Add sections to the plan, or ask the registrar's office to lower the minimum.",
-            Self::Refused(RefusalCode::RegistrationClosed) => "Register between “opens_at” and “closes_at”.",
-            Self::Refused(RefusalCode::Hold) => "Ask the office that is named in “holds” to lift the hold.",
-            Self::Refused(RefusalCode::SectionCancelled | RefusalCode::SectionClosed) => "Choose another section.",
-            Self::Refused(RefusalCode::AlreadyInCourse) => "Swap with the section in “conflicts_with”.",
-            Self::Refused(RefusalCode::Prerequisite) => {
-                "Take the courses in “unmet” first, or ask the department for permission."
-            }
-            Self::Refused(RefusalCode::RepeatLimit) => {
-                "Ask the registrar's office whether you may take the course again."
-            }
-            Self::Refused(RefusalCode::LinkedSectionRequired) => {
-                "Add the section and one of each kind in “choices” in one request."
-            }
-            Self::Refused(RefusalCode::Restricted) => {
-                "Choose another section, or ask the department: “restrictions” lists the conditions that are not met."
-            }
-            Self::Refused(RefusalCode::TimeConflict) => "Drop the sections in “conflicts_with”, or swap with them.",
-            Self::Refused(RefusalCode::CreditLimit) => {
-                "Drop a section, or ask the registrar's office to raise your credit limit."
-            }
-            Self::Refused(RefusalCode::SectionFull) => {
-                "Join the waitlist if “waitlist_open” is true, or choose another section."
-            }
-            Self::Refused(RefusalCode::WaitlistFull) => "Choose another section.",
-        }
-    }
 }
 
 impl Serialize for ProblemCode {

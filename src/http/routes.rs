@@ -7,9 +7,9 @@ use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
     activity, alert_feeds, alerts, announcements, api_docs, assets, attempts, charts, dashboard, demand, demo,
     demo_reports, erasure, events, guardian_links, health, hubs, import_profiles, imports, live, my_data,
-    oneroster_export, openapi, own_account, permits, plan, plan_check, plone_admin, proxy, receipts, registrations,
-    rehearsals, roster, schedule_calendar, schedule_export, section_moves, sections, sessions, sign_in, sso, stream,
-    student_imports, student_lookup, student_registrations, students, teaching, terms, users,
+    oneroster_export, openapi, own_account, permits, plan, plan_check, plone_admin, problems_page, proxy, receipts,
+    registrations, rehearsals, roster, schedule_calendar, schedule_export, section_moves, sections, sessions, sign_in,
+    sso, stream, student_imports, student_lookup, student_registrations, students, teaching, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -113,5 +113,5 @@ fn pages(app: &mut ServiceConfig) {
         .service(path("/shared", READ).route(get().to(assets::shared_page)))
         .service(path("/static/{path:.*}", READ).route(get().to(assets::file)))
         .service(path("/api/v1/openapi.json", READ).route(get().to(openapi::serve)))
-        .service(path("/docs/problems", READ).route(get().to(assets::problems)));
+        .service(path("/docs/problems", READ).route(get().to(problems_page::problems)));
 }

@@ -15,7 +15,7 @@ const SIZES = [[390, 844], [768, 1024], [1024, 768], [1280, 800], [1920, 1080]];
 /** Pages with a longer list are shown in one window only. */
 const HEIGHT_MAX = 6_000;
 /** The states that are shown in Spanish, too. */
-const SPANISH = ["visitor", "answers", "student", "alerts", "staff", "staff-roster", "staff-student", "staff-receipts", "staff-terms", "admin", "admin-people", "admin-demo", "account"];
+const SPANISH = ["visitor", "answers", "student", "alerts", "staff", "staff-roster", "staff-student", "staff-receipts", "staff-terms", "admin", "admin-people", "admin-demo", "account", "problems"];
 const PREFIXES = process.argv.length > 2 ? process.argv.slice(2) : [""];
 const isWanted = ({ name, readme }) => PREFIXES.some((prefix) => prefix === "readme" ? readme : name.startsWith(prefix));
 
