@@ -18,7 +18,7 @@ const DAMAGE: [(&str, &str, &str); 17] = [
     ("a section", "UPDATE attempts SET crn = 'Y' WHERE n = 1", "the hash of attempt 1"),
     ("a student", "UPDATE attempts SET student = 2 WHERE n = 1", "the hash of attempt 1"),
     ("a hash", "UPDATE attempts SET hash = zeroblob(32) WHERE n = 2", "the hash of attempt 3"),
-    ("a name", "UPDATE attempt_students SET user = 'eve' WHERE user = 'ana'", "those of another name"),
+    ("a name", "UPDATE attempt_students SET user = 'eve' WHERE user = 'ana'", "under another name"),
     ("a missing row", "DELETE FROM attempts WHERE n = 3", "attempts are missing"),
     ("a missing first row", "DELETE FROM attempts WHERE n = 1", "attempts are missing"),
     ("a chain that is cut off", "DELETE FROM attempts WHERE n = 7", "the chain ends with attempt 6"),
