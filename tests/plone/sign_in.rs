@@ -53,7 +53,7 @@ fn wait_for_audit(home: &Home, server: &Server, user: &str, action: &str, detail
 
 /// Waits until all queued passwords are hashed.
 fn wait_for_hashes(server: &Server) {
-    eventually("all passwords are hashed", || {
+    eventually("all passwords to be hashed", || {
         (server.metric("eduhub_queue_length{queue=\"passwords\"}") == 0.0).then_some(())
     });
 }
@@ -258,7 +258,7 @@ fn bursts_of_sign_ins_are_throttled_not_rejected() {
             scope.spawn(move || {
                 let user = format!("student{}", n % STUDENTS + 1);
                 start.wait();
-                eventually(&format!("{user} is signed in"), || {
+                eventually(&format!("{user} to be signed in"), || {
                     let response = login_once(server, &user, PASSWORD);
                     if response.status == 200 {
                         return Some(());

@@ -399,7 +399,7 @@ fn an_erased_person_is_gone_from_the_memory_of_both_hubs() {
         let erased = root.call("POST", "/api/v1/admin/users/bob/erase", &[], b"").unwrap();
         assert!([200, 204].contains(&erased.status), "{}", erased.text());
         // A dropped registration returns 200, and one that never existed returns 404.
-        eventually("the second hub has loaded the term again", || (data() == 404).then_some(()));
+        eventually("the second hub to load the term again", || (data() == 404).then_some(()));
         hubs.verify();
     });
 }

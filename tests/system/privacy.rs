@@ -81,7 +81,7 @@ fn reads_of_personal_data_are_audited_before_the_response() {
         socket
     };
     // Users are listed a moment after their first request.
-    eventually("the student is listed", || {
+    eventually("the student to be listed", || {
         college.root.get("/api/v1/admin/users").expect(200).text().contains("annabelle").then_some(())
     });
     college.root.get("/api/v1/admin/sessions").expect(200);
