@@ -180,7 +180,7 @@ fn dashboards_show_the_last_copy_and_its_age_in_every_outage() {
         });
         relay.set(mode);
         let mut slowest = Duration::ZERO;
-        let dashboard = eventually(&format!("a dashboard that reports {mode:?}"), || {
+        let dashboard = eventually(&format!("a dashboard that reports that Plone does not respond ({mode:?})"), || {
             let began = Instant::now();
             let response = student.get(DASHBOARD).expect(200);
             slowest = slowest.max(began.elapsed());
