@@ -2,8 +2,8 @@
 //! and rehearsed, registration opens by group, everyone registers at once, waitlists move, a section is cancelled, and
 //! rosters, calendars, receipts and exports agree in the end.
 //!
-//! `make season STUDENTS=20000 FILE=schedule.csv` makes it longer: `SEASON_STUDENTS`, `SEASON_FILE`, and `FAULT_BIN` for a
-//! release build.
+//! `make season STUDENTS=20000 FILE=schedule.csv` runs the long form with a release build. It sets `SEASON_STUDENTS`,
+//! `SEASON_FILE` and `FAULT_BIN`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -304,7 +304,7 @@ impl Season {
             own.iter().filter(|(_, is, _)| is == "enrolled").map(move |(id, ..)| (student, id.clone()))
         });
         let found = enrolled.into_iter().find(|(_, id)| has(id, "waitlisted"));
-        let (student, id) = found.expect("some section of the plans has a waitlist and a seat of a student");
+        let (student, id) = found.expect("a section with an enrolled and a waitlisted student");
         let reply = self.client(student).delete(&format!("/api/v1/me/registrations/{id}")).expect(200).json();
         self.receipts.push((reply["receipt"].clone(), "dropped".to_owned()));
         let attempts = self.staff().get(&format!("/api/v1/sections/{id}/attempts?limit=20")).expect(200).json();
