@@ -42,7 +42,7 @@ const lines = (page, selector) => page.$eval(selector, (el) => {
   return { first: rects[0], last: rects.at(-1), n: new Set(rects.map(({ top }) => Math.round(top))).size };
 });
 
-test("fields and bars are aligned between the rows of a phone, whatever the seats say", async () => {
+test("on a phone, fields and bars are aligned across rows, whatever the text of the seats is", async () => {
   const page = await openDesk("#sections", { width: 390, height: 844 });
   await until(page, () => document.querySelectorAll(".srow").length === 2);
   assert.match(await page.innerText(".srow >> nth=0"), /Full, 1 waiting/);
