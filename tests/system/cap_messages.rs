@@ -172,7 +172,7 @@ fn messages_other_than_public_alerts_are_refused_with_a_reason() {
 }
 
 #[test]
-fn messages_need_unlimited_staff_and_a_dry_run_sends_nothing() {
+fn only_staff_post_messages_and_a_dry_run_sends_nothing() {
     let home = Home::new();
     let server = home.serve();
     let whole = message("A-1", "Alert", &info("Tornado warning"));

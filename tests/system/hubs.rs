@@ -52,7 +52,7 @@ fn with_hubs(test: impl FnOnce(Hubs)) {
     test(Hubs::new(cluster()));
 }
 
-/// Returns one section with 20 seats, and two with five that do not overlap.
+/// Returns three sections that do not overlap: one with 20 seats, and two with five.
 pub(crate) fn schedule() -> Schedule {
     let row = |index: u32| Row {
         crn: (40_001 + index).to_string(),
@@ -398,7 +398,7 @@ fn an_erased_person_is_gone_from_the_memory_of_both_hubs() {
         let mut root = servers[0].client().signed_in(&hubs.token("root", "admin"));
         let erased = root.call("POST", "/api/v1/admin/users/bob/erase", &[], b"").unwrap();
         assert!([200, 204].contains(&erased.status), "{}", erased.text());
-        // A dropped registration returns 200, and one that never existed returns 404.
+        // Dropping a dropped registration returns 200; dropping one that never existed returns 404.
         eventually("the second hub to load the term again", || (data() == 404).then_some(()));
         hubs.verify();
     });

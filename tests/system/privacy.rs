@@ -14,7 +14,7 @@ const TERM: &str = "203001";
 const SECTION: &str = "203001-1";
 const PASSWORD: &str = "a long password of the tests";
 
-/// A hub with a section in which `ann` and `bob` are enrolled, a staff member with a display name, and an admin.
+/// A hub with a section in which `annabelle` and `bob` are enrolled, a staff member with a display name, and an admin.
 struct College {
     ann: Client,
     staff: Client,
@@ -44,7 +44,7 @@ impl College {
         trail["items"].as_array().unwrap().clone()
     }
 
-    /// Returns who read data about `ann`, and what, newest first.
+    /// Returns who read data about `annabelle`, and what, newest first.
     fn readers(&mut self) -> Vec<Value> {
         let list = self.ann.get("/api/v1/me/disclosures").expect(200).json();
         assert_has_schema("DisclosureList", &list);

@@ -80,7 +80,7 @@ impl Section {
     }
 }
 
-/// Returns whether two meetings overlap. Times and dates compare as text; unknown dates have no end.
+/// Returns whether two meetings overlap. Times and dates are compared as text; an unknown date is open-ended.
 fn overlap(a: &Value, b: &Value) -> bool {
     let days = |meeting: &Value| -> BTreeSet<String> {
         meeting["days"].as_array().into_iter().flatten().map(ToString::to_string).collect()
@@ -212,7 +212,7 @@ impl Season {
             assert_eq!(results.len(), plans[student].len(), "{check:#}");
             let has_hold = student % HOLD_EVERY == HOLD_EVERY - 1;
             let is_held = |result: &Value| result["problem"]["code"] == "hold";
-            assert!(results.iter().all(|result| is_held(result) == has_hold), "days before the opening: {check:#}");
+            assert!(results.iter().all(|result| is_held(result) == has_hold), "holds are reported: {check:#}");
         });
     }
 
@@ -259,7 +259,7 @@ impl Season {
         })
     }
 
-    /// Checks rosters, counts and every student's week against each other.
+    /// Checks rosters, counts and every student's registrations against each other.
     fn audit(&self) {
         let (mut staff, registered) = (self.staff(), self.registered());
         let list = staff.get(&format!("/api/v1/sections?term={}&limit=5000", self.term)).expect(200).json();

@@ -61,7 +61,7 @@ pub(super) struct DeviceRecord {
     /// hub may still carry it out.
     pub(super) last: BTreeMap<String, (Outcome, bool)>,
     pub(super) receipts: Vec<Receipt>,
-    /// Requests without a response, because the connection broke or a hub did not know the outcome.
+    /// Requests without a response, because the connection failed or the response took longer than [`PATIENCE`].
     pub(super) unanswered: usize,
     /// Requests that were answered with 503.
     pub(super) refused_now: usize,
