@@ -23,7 +23,7 @@ const STUDENTS: usize = 400;
 /// Number of threads that send requests.
 const THREADS: usize = 8;
 
-/// Maximum number of threads that read the store. The hub starts them for reads, and idle ones end.
+/// Maximum number of threads that the hub starts during the test, such as those that read the store.
 const STORE_READERS: usize = 8;
 
 /// Maximum growth of the hub's memory since before the first outage, in kB. It is less than the requests of one outage
