@@ -73,7 +73,7 @@ test("ticks align with the axis; values fit and have no stray marks", async () =
 test("without a WebSocket, polled samples are drawn as one line", async () => {
   const page = await open(chrome, hub, "/admin", { user: "admin", script: "window.WebSocket = class { constructor() { setTimeout(() => this.onclose?.({ code: 1006, reason: '' })); } close() {} };" });
   await until(page, () => document.querySelector("#live").dataset.state === "polling");
-  // Steps longer than the interval of live samples lie between two polled samples.
+  // Live samples arrive each second, so samples that are farther apart were polled.
   await until(page, () => {
     const line = document.querySelector(".chart .line");
     const second = line.closest("svg").getBoundingClientRect().width / 120;

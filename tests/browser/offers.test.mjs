@@ -119,7 +119,7 @@ test("the reason why an acceptance is refused is shown, and the offer stays", as
   assert.deepEqual(page.wrong, []);
 });
 
-test("staff set in the term editor whether and how long seats are offered", async () => {
+test("staff set in the term editor whether and for how long seats are offered", async () => {
   await hub.term("editor", ["1,MATH 151,Calculus I,A01,lecture,5,1,5,MWF,09:00-09:50,Lee"]);
   const saved = async () => {
     const { waitlist, offer_s, offer_first_day_s } = (await hub.ask("staff", "GET", "/api/v1/terms")).items.find(({ id }) => id === "editor");

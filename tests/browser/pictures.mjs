@@ -33,14 +33,14 @@ async function takeForReadme(page, { name, picture }, [width, height]) {
 async function shoot(page, state, name) {
   for (const [width, height] of SIZES) {
     await page.setViewportSize({ width, height });
-    // The window of a picture is as high as the page, so that what is fixed to its edges covers nothing.
+    // The window of a picture is as high as the page, so that elements fixed to its edges cover nothing.
     const whole = Math.max(height, await page.evaluate(() => document.documentElement.scrollHeight));
     if (whole <= HEIGHT_MAX && !state.shown) await page.setViewportSize({ width, height: whole });
     for (const colorScheme of ["light", "dark"]) {
       await page.emulateMedia({ colorScheme });
       await state.shown?.(page, width);
       await page.mouse.move(0, 0);
-      // The page has drawn what depends on its size.
+      // After two frames, the page has drawn the parts that depend on its size.
       if (state.how?.javaScriptEnabled !== false) await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
       await page.screenshot({ path: path.join(ALL, `${name}-${width}-${colorScheme}.png`) });
       if (name === state.name && state.readme?.[0] === width && state.readme[1] === colorScheme) await takeForReadme(page, state, [width, height]);
@@ -92,7 +92,7 @@ async function work(hub, { items }, signal) {
   }
 }
 
-/** The time that the charts show. For a picture of the administration page, the script waits so long. */
+/** The time that the charts show. For a picture of the administration page, the script waits this long. */
 const CHARTS_MS = 10 * 60_000;
 
 /** The states of the hub with the demonstration college. Those of the charts wait until the charts are full. */

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { browser, Hub, open, until } from "./support.mjs";
 
-/** More than the page shows of a roster. */
+/** More students than the page shows in a roster. */
 const STUDENTS = 201;
-/** More than the page renders of a list. */
+/** More sections than the page renders in a list. */
 const SECTIONS = 120;
 /** Prints without opening the browser's dialog. */
 const script = "window.print = () => dispatchEvent(new Event('beforeprint'));";

@@ -38,7 +38,7 @@ const clipped = (page, rows) => page.evaluate((rows) => {
   return [...new Set(found)].slice(0, 5);
 }, rows);
 
-test("rows grow when text has twice the size", async () => {
+test("rows grow when text is twice as large", async () => {
   const large = await browser("--blink-settings=defaultFontSize=32");
   try {
     for (const [where, user, rows] of [["/?term=read", "student", ".row"], ["/staff#sections", "staff", ".srow"]]) {

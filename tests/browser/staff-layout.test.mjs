@@ -42,7 +42,7 @@ const lines = (page, selector) => page.$eval(selector, (el) => {
   return { first: rects[0], last: rects.at(-1), n: new Set(rects.map(({ top }) => Math.round(top))).size };
 });
 
-test("fields and bars are aligned between the rows of a phone, whatever the seats say", async () => {
+test("on a phone, fields and bars are aligned across rows, whatever the text of the seats is", async () => {
   const page = await openDesk("#sections", { width: 390, height: 844 });
   await until(page, () => document.querySelectorAll(".srow").length === 2);
   assert.match(await page.innerText(".srow >> nth=0"), /Full, 1 waiting/);
@@ -161,7 +161,7 @@ test("the buttons of an alert have the same distance from details of one line an
   assert.ok(Math.abs(gaps[0][1] - gaps[1][1]) <= 2, JSON.stringify(gaps));
 });
 
-test("the ring in the legend of the map is as far from its text as the other squares, and within the column", async () => {
+test("the ring in the legend of the map is as far from its text as the squares are from theirs, and within the column", async () => {
   const page = await openDesk("#now", { width: 390, height: 844 });
   await until(page, () => document.querySelectorAll("#map i").length === 2);
   await page.evaluate(() => { document.querySelector("#refused-key").hidden = false; });

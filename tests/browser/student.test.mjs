@@ -310,7 +310,7 @@ test("on a phone, registering for the plan scrolls to the results", async () => 
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
 });
 
-test("on a phone, tabs fit 320 pixels and keep their scroll", async () => {
+test("on a phone, tabs fit 320 pixels and keep their scroll position", async () => {
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
   const page = await open(chrome, hub, "/?term=many", { user: "student", width: 320, height: 640 });
   await wholeTerm(page);

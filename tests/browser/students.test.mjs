@@ -46,7 +46,7 @@ async function stateFacts(user, facts = {}) {
   await hub.ask("staff", "PUT", `/api/v1/students/${user}`, { groups: ["new"], ...facts });
 }
 
-test("a student is found by a part of the name, and shown with plan, holds and history", async () => {
+test("a student is found by part of the name, and shown with plan, holds and history", async () => {
   await hub.ask("admin", "PUT", "/api/v1/admin/users/jn7", { role: "student", name: "José Núñez", password: "correct horse 1" });
   await stateFacts("jn7", { holds: HOLDS, program: "Nursing" });
   hub.mint("jn7", "student");

@@ -13,7 +13,7 @@ import { chromium } from "playwright-core";
 const ROOT = path.resolve(import.meta.dirname, "../..");
 /** The hub under test. */
 export const HUB = process.env.EDUHUB_BIN ?? path.join(ROOT, "target/debug/eduhub");
-/** The path of Chromium. The headless shell has no windows and menus, and needs a quarter less processor time. */
+/** The path of Chromium. The headless shell has no windows or menus, and needs a quarter less processor time. */
 const CHROMIUM = [process.env.CHROMIUM, ...["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"].map((name) => `/usr/bin/${name}`)]
   .find((one) => one && existsSync(one));
 /** The timeout of every wait: generous, since a test machine may be busy. */
@@ -60,7 +60,7 @@ export class Hub {
     return hub;
   }
 
-  /** Starts a hub without accounts, terms and sections, and mints a token for `admin`. */
+  /** Starts a hub without accounts, terms or sections, and mints a token for `admin`. */
   static async startEmpty(settings = {}) {
     const hub = await Hub.start(settings, undefined, ["serve"]);
     hub.mint("admin", "admin");

@@ -9,7 +9,7 @@ const FIRST_VIEW_BYTES_MAX = 60_000;
 /** Whether a request loads the rest of the term. It follows the first screen, and its size depends on the college. */
 const isRestOfTerm = (url) => url.includes("/sections?") && url.includes("cursor=");
 
-/** Resolves when no request is pending. The page may request its alerts again after the network was idle. */
+/** Resolves when no request is pending. The page may request its alerts again after the network has been idle. */
 const finished = (network, pending) => new Promise((resolve, reject) => {
   const check = () => { if (pending.size === 0) resolve(); };
   network.on("Network.loadingFinished", check);

@@ -74,8 +74,8 @@ fn a_pull_that_is_requested_at_another_hub_runs_at_the_leader() {
     let ids = setup.open(&schedule("203101", 2, 4, 3));
     wait_for_term(&other, "203101");
     setup.wait_until_equal(&ids, &no_names());
-    // Plone's times have a resolution of one second, and a pull does not read an item again if its time is that of the
-    // hub's write.
+    // Plone's times have a resolution of one second, and a pull does not read an item again if its modification time is
+    // that of the hub's write.
     let path = format!("/courses/{}", ids[0]);
     let modified = || setup.plone.change(&setup.token, "GET", &path, None)["modified"].clone();
     let written = modified();

@@ -180,7 +180,7 @@ fn dashboards_show_the_last_copy_and_its_age_in_every_outage() {
         });
         relay.set(mode);
         let mut slowest = Duration::ZERO;
-        let dashboard = eventually(&format!("a dashboard that reports {mode:?}"), || {
+        let dashboard = eventually(&format!("a dashboard that reports that Plone does not respond ({mode:?})"), || {
             let began = Instant::now();
             let response = student.get(DASHBOARD).expect(200);
             slowest = slowest.max(began.elapsed());
@@ -209,7 +209,7 @@ fn dashboards_show_the_last_copy_and_its_age_in_every_outage() {
         }
         relay.set(Mode::Pass);
     }
-    eventually("Plone is available again", || (student.get("/readyz").json()["plone"] == "ok").then_some(()));
+    eventually("Plone to be available again", || (student.get("/readyz").json()["plone"] == "ok").then_some(()));
     assert_eq!(admin.get(STATE).json()["circuit"]["state"], "closed");
 }
 
@@ -279,7 +279,7 @@ fn only_admins_see_the_state_of_plone() {
     let server = home.serve();
     let mut admin = server.client().signed_in(&home.token("root", "admin"));
     wait_for_news(&mut server.client(), &PUBLIC);
-    let state = eventually("Plone is available", || {
+    let state = eventually("Plone to be available", || {
         let state = admin.get(STATE).expect(200).json();
         (state["ok"] == true).then_some(state)
     });

@@ -23,7 +23,7 @@ const STUDENTS: usize = 400;
 /// Number of threads that send requests.
 const THREADS: usize = 8;
 
-/// Maximum number of threads that the hub starts and ends with its reads of the store.
+/// Maximum number of threads that the hub starts during the test, such as those that read the store.
 const STORE_READERS: usize = 8;
 
 /// Maximum growth of the hub's memory since before the first outage, in kB. It is less than the requests of one outage
@@ -150,7 +150,7 @@ fn plone_receives_10_000_changes_after_an_outage() {
     assert!(hub.values().any(|(_, waiting, _)| *waiting > 0), "no student is waitlisted");
     // A check of the roster field during the outage withholds names until the next check, which marks these sections
     // again. Whether a check is still running cannot be seen, so the outbox may be empty before that.
-    eventually("Plone has every section as the hub has it", || {
+    eventually("Plone to have every section as the hub has it", || {
         wait_for_roster_state(&mut admin_client(), "protected");
         wait_for_an_empty_outbox(&mut admin_client());
         let there = in_plone(&plone, &ids);

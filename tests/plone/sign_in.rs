@@ -53,7 +53,7 @@ fn wait_for_audit(home: &Home, server: &Server, user: &str, action: &str, detail
 
 /// Waits until all queued passwords are hashed.
 fn wait_for_hashes(server: &Server) {
-    eventually("all passwords are hashed", || {
+    eventually("all passwords to be hashed", || {
         (server.metric("eduhub_queue_length{queue=\"passwords\"}") == 0.0).then_some(())
     });
 }
@@ -104,7 +104,7 @@ fn plone_tokens_are_not_accepted_as_hub_tokens() {
     plone.change_as_hub("DELETE", "/@users/orphan", None);
     let (_, payload_and_signature) = good.split_once('.').unwrap();
     let (payload, _) = payload_and_signature.split_once('.').unwrap();
-    // The header {"alg":"none"}, and a payload that expired in 2001.
+    // The first token has the header {"alg":"none"}, the second a payload that expired in 2001.
     let unsigned = format!("eyJhbGciOiJub25lIn0.{payload}.");
     let expired = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhZG1pbiIsImV4cCI6MTAwMDAwMDAwMH0.c2lnbmF0dXJl";
     for token in [good.as_str(), &orphaned, &ended, &unsigned, expired] {
@@ -207,7 +207,7 @@ fn a_locked_account_is_refused_with_plones_message() {
     let plone = Plone::start();
     plone.install_lockout();
     let server = hub(&plone).serve();
-    // The add-on ignores repetitions of the same wrong password. The third one locks the account.
+    // The add-on ignores repetitions of the same wrong password. The third different one locks the account.
     for (guess, status) in [("one", 401), ("two", 401), ("three", 403)] {
         assert_eq!(login(&server, "student1", guess).status, status, "{guess}");
     }
@@ -258,7 +258,7 @@ fn bursts_of_sign_ins_are_throttled_not_rejected() {
             scope.spawn(move || {
                 let user = format!("student{}", n % STUDENTS + 1);
                 start.wait();
-                eventually(&format!("{user} is signed in"), || {
+                eventually(&format!("{user} to be signed in"), || {
                     let response = login_once(server, &user, PASSWORD);
                     if response.status == 200 {
                         return Some(());

@@ -37,7 +37,7 @@ fn home(key: &str) -> Home {
         .setting("roles.student", "*")
 }
 
-/// Signs a user in through the web server, which states this user of Plone, and returns the hub's token.
+/// Signs a user in through the web server, which names this user of Plone, if any, and returns the hub's token.
 fn sign_in(server: &Server, user: &str, plone_user: Option<&str>) -> String {
     let mut headers = vec![("X-EduHub-Secret", SECRET), ("X-Remote-User", user)];
     headers.extend(plone_user.map(|user| ("X-Plone-User", user)));

@@ -202,7 +202,7 @@ fn send_both(connections: &mut [Client; 2], requests: &[Request; 2]) -> Vec<Rece
     responses.iter().flat_map(receipts_of).collect()
 }
 
-/// Returns whether the hub rejected a request without a decision, as it does if too many wait on a busy machine.
+/// Returns whether the hub rejected a request without a decision, as it does when too many requests wait.
 fn is_overloaded(response: &Response) -> bool {
     response.status == 503 && response.json()["code"] == "overloaded"
 }

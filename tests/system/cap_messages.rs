@@ -88,7 +88,7 @@ fn a_message_is_sent_corrected_and_cancelled_like_an_alert() {
     assert_eq!(post(&mut staff, &update).expect(200).json()["seq"], 2, "a correction is made once");
     visitor.wait_for("the correction", |frame| frame["seq"] == 2 && frame["alert"]["title"] == "Tornado watch");
 
-    // A cancellation may refer to only the last message.
+    // A cancellation needs to refer only to the last message.
     let cancel = message("A-3", "Cancel", &references(&["A-2"]));
     for _ in 0..2 {
         assert_eq!(post(&mut staff, &cancel).expect(200).json(), json!({"cancelled": [sent["id"]]}));
@@ -172,7 +172,7 @@ fn messages_other_than_public_alerts_are_refused_with_a_reason() {
 }
 
 #[test]
-fn messages_need_unlimited_staff_and_a_dry_run_sends_nothing() {
+fn only_staff_post_messages_and_a_dry_run_sends_nothing() {
     let home = Home::new();
     let server = home.serve();
     let whole = message("A-1", "Alert", &info("Tornado warning"));

@@ -145,7 +145,7 @@ fn the_demonstration_has_a_default_store_of_its_own() {
     let server = home.serve_with(&["serve", "--demo"]);
     assert!(home.folder().join("var/demo.db").exists() && !home.folder().join("var/eduhub.db").exists());
     let listed = run(&home, &["user", "list"]).succeeded();
-    assert!(listed.contains("student2"), "the only store is the default of commands: {listed}");
+    assert!(listed.contains("student2"), "commands use the only store by default: {listed}");
     server.stop();
     home.serve();
     assert!(home.folder().join("var/eduhub.db").exists());

@@ -26,8 +26,8 @@ const ROUNDS: usize = 20;
 /// The server is killed after at most this many responses.
 const RESPONSES_MAX: usize = 900;
 
-/// Returns 20 courses of two sections each, in eight slots, some of which overlap the next by half an hour. Most seats
-/// are soon taken, so that waitlists form.
+/// Returns 20 courses of two sections each, in eight slots. Every fifth section starts half an hour late and overlaps
+/// the next slot. Most seats are soon taken, so that waitlists form.
 fn schedule() -> Schedule {
     let row = |index: usize| {
         let number = u32::try_from(index).unwrap();

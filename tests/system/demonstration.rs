@@ -170,7 +170,7 @@ fn a_finished_demonstration_is_shared_by_a_link() {
     let task = start(&mut admin, &json!({"users": 5, "seconds": 1, "target": "hub"}));
     let link = format!("/api/v1/admin/demo/{task}/link");
     let report = format!("/api/v1/demo-reports/{task}");
-    assert_eq!(admin.put_json(&link, &json!({})).expect(404).code(), "not_found", "a running one has no result");
+    assert_eq!(admin.put_json(&link, &json!({})).expect(404).code(), "not_found", "no result while it is running");
     let result = wait_for_end(&mut admin, &task);
     server.client().get(&report).expect(404);
 

@@ -52,7 +52,7 @@ fn with_hubs(test: impl FnOnce(Hubs)) {
     test(Hubs::new(cluster()));
 }
 
-/// Returns one section with 20 seats, and two with five that do not overlap.
+/// Returns three sections that do not overlap: one with 20 seats, and two with five.
 pub(crate) fn schedule() -> Schedule {
     let row = |index: u32| Row {
         crn: (40_001 + index).to_string(),
@@ -326,7 +326,7 @@ fn a_killed_hub_loses_nothing_and_the_other_continues() {
         }
         for token in &tokens[5..] {
             let mut student = second.client().signed_in(token);
-            // Whether the killed hub granted the seat or not, the student gets it now, and once.
+            // Whether or not the killed hub granted the seat, the student has exactly one after this request.
             let response = student.put(&registration(&ids[0]));
             assert!([200, 201].contains(&response.status), "{}", response.text());
         }
@@ -348,7 +348,7 @@ fn a_killed_hub_loses_nothing_and_the_other_continues() {
 fn a_sign_in_is_valid_at_both_hubs_and_ends_at_both() {
     with_hubs(|hubs| {
         let servers = hubs.serve();
-        // The command writes to the database; a hub that runs in the same folder does it for the command.
+        // The command goes through the hub that runs in the same folder, which writes to the database.
         hubs.homes[0].run_with_input(&["user", "add", "ann", "--role", "student"], &format!("{PASSWORD}\n"));
         let (token, mut at_first) = log_in(&servers[0]);
         let (other_token, mut other) = log_in(&servers[1]);
@@ -368,7 +368,7 @@ fn a_sign_in_is_valid_at_both_hubs_and_ends_at_both() {
         });
         other.get("/api/v1/me").expect(200);
 
-        // All sign-ins of a user end with a new password.
+        // A new password ends all sign-ins of a user.
         let mut socket = Socket::live(servers[0].address(), "/alerts/ws", Some(&other_token));
         hubs.homes[1].run_with_input(&["user", "passwd", "ann"], "battery staple 2\n");
         assert_eq!(socket.wait_for_close().0, 4001);
@@ -398,8 +398,8 @@ fn an_erased_person_is_gone_from_the_memory_of_both_hubs() {
         let mut root = servers[0].client().signed_in(&hubs.token("root", "admin"));
         let erased = root.call("POST", "/api/v1/admin/users/bob/erase", &[], b"").unwrap();
         assert!([200, 204].contains(&erased.status), "{}", erased.text());
-        // A dropped registration returns 200, and one that never existed returns 404.
-        eventually("the second hub has loaded the term again", || (data() == 404).then_some(()));
+        // Dropping a dropped registration returns 200; dropping one that never existed returns 404.
+        eventually("the second hub to load the term again", || (data() == 404).then_some(()));
         hubs.verify();
     });
 }

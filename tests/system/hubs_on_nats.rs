@@ -54,7 +54,7 @@ fn notifies_once(hubs: &Hubs, servers: &[Server; 2]) {
         ann.call(method, &registration(section), &[], b"").unwrap().expect(wanted);
         socket.wait_for(status, |frame| frame["type"] == "registration" && frame["status"] == status);
     }
-    // Once this later change has arrived, a second notice of the earlier ones would have arrived, too.
+    // Once this later change has arrived, any second notice of the earlier ones has arrived, too.
     ann.put(&registration(section)).expect(201);
     socket.wait_for("the third change", |frame| {
         frame["type"] == "registration" && frame["status"] == "enrolled" && frame["section"] == *section
@@ -141,7 +141,7 @@ fn a_hint_makes_the_other_hub_read_at_once() {
     load(&hubs, &servers);
     let hints = || servers[1].metric("eduhub_follow_hints_total");
     let before = hints();
-    // The student is connected to no hub, and the commit is still announced.
+    // The student has no live session, and the commit is still announced.
     let section = &schedule().ids()[1];
     let mut ann = servers[0].client().signed_in(&hubs.token("ann", "student"));
     // A poll of the store may precede one hint, but not each of them.

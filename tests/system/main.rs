@@ -3,7 +3,7 @@
 //! - [`alert_feeds`]: public alerts for other systems; [`cap_messages`]: CAP messages that other systems post
 //! - [`alert_readers`]: what each kind of reader sees of an alert
 //! - [`attack`]: simultaneous requests against every rule; [`attempts`]: receipts and histories
-//! - [`bus`]: two hubs with their own stores on one NATS server; [`bus_access`]: TLS and credentials
+//! - [`bus`]: hubs with their own stores on one NATS server; [`bus_access`]: TLS and credentials
 //! - [`cluster`]: three hubs on one PostgreSQL database and one NATS server, whose parts fail while students register
 //! - [`commands`]: the command line, with and without a running hub
 //! - [`imports`]: imports over HTTP
@@ -20,7 +20,7 @@
 //! - [`small_counts`]: counts of few people, which visitors do not see
 //! - [`crash`]: confirmed seats survive `kill -9`
 //! - [`hubs`]: two hubs on one PostgreSQL database; [`hubs_on_nats`]: also on NATS, which loses and repeats messages
-//! - [`shared_imports`]: imports of one hub at another
+//! - [`shared_imports`]: imports of one hub as another hub shows them
 //! - [`readiness`]: what `/readyz` reports
 //! - [`refusals`]: every refusal of the contract
 //! - [`rush`]: 1,000 students at once

@@ -75,13 +75,13 @@ fn only_the_owner_can_read_what_the_program_writes() {
     eventually("an upload that is arriving", || all_below(&data).iter().any(is_upload).then_some(()));
     assert_private(&all_below(&data));
     drop(uploading);
-    eventually("the upload is removed", || (!all_below(&data).iter().any(is_upload)).then_some(()));
+    eventually("the upload to be removed", || (!all_below(&data).iter().any(is_upload)).then_some(()));
 
     let task = start_import(&mut staff, "2030", b"crn,course,capacity\n1,MATH 1,many\n");
     assert_eq!(wait_for_import(&mut staff, &task)["state"], "failed");
 
     let is_upload = |path: &PathBuf| path.display().to_string().contains("/upload-");
-    eventually("the folder of the upload is removed", || (!all_below(&data).iter().any(is_upload)).then_some(()));
+    eventually("the folder of the upload to be removed", || (!all_below(&data).iter().any(is_upload)).then_some(()));
 
     let names: Vec<String> = all_below(&data).iter().map(|path| path.display().to_string()).collect();
     for end in ["hub.db", "-wal", "-shm", ".lock", ".last-commit", ".secret", ".imports", ".csv"] {

@@ -14,7 +14,7 @@ const TERM: &str = "203001";
 const SECTION: &str = "203001-1";
 const PASSWORD: &str = "a long password of the tests";
 
-/// A hub with a section in which `ann` and `bob` are enrolled, a staff member with a display name, and an admin.
+/// A hub with a section in which `annabelle` and `bob` are enrolled, a staff member with a display name, and an admin.
 struct College {
     ann: Client,
     staff: Client,
@@ -44,7 +44,7 @@ impl College {
         trail["items"].as_array().unwrap().clone()
     }
 
-    /// Returns who read data about `ann`, and what, newest first.
+    /// Returns who read data about `annabelle`, and what, newest first.
     fn readers(&mut self) -> Vec<Value> {
         let list = self.ann.get("/api/v1/me/disclosures").expect(200).json();
         assert_has_schema("DisclosureList", &list);
@@ -81,7 +81,7 @@ fn reads_of_personal_data_are_audited_before_the_response() {
         socket
     };
     // Users are listed a moment after their first request.
-    eventually("the student is listed", || {
+    eventually("the student to be listed", || {
         college.root.get("/api/v1/admin/users").expect(200).text().contains("annabelle").then_some(())
     });
     college.root.get("/api/v1/admin/sessions").expect(200);

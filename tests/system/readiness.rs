@@ -6,7 +6,7 @@ use crate::support::server::Home;
 
 #[test]
 fn plone_is_not_ok_before_it_has_responded() {
-    // It accepts connections and never responds.
+    // This Plone accepts connections and never responds.
     let plone = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/Plone", plone.local_addr().unwrap());
     let home = Home::new().setting("plone.url", &url);

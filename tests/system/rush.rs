@@ -19,8 +19,8 @@ const ROUNDS: usize = 12;
 /// Stack size of a student's thread, in bytes. At the default of 2 MiB, 1,000 threads would reserve 2 GiB.
 const STACK_BYTES: usize = 512 * 1024;
 
-/// Returns 20 sections: six courses of three lectures in six slots, every third slot half an hour late so that it
-/// overlaps two others, and two labs of the first course. They have 8 to 48 seats; some have no waitlist.
+/// Returns 20 sections: six courses of three lectures in six slots, the third lecture half an hour late so that it
+/// overlaps two slots, and two labs of the first course. They have 8 to 48 seats; some have no waitlist.
 fn schedule() -> Schedule {
     let row = |index: u32| {
         let lab = index >= 18;

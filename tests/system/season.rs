@@ -2,8 +2,8 @@
 //! and rehearsed, registration opens by group, everyone registers at once, waitlists move, a section is cancelled, and
 //! rosters, calendars, receipts and exports agree in the end.
 //!
-//! `make season STUDENTS=20000 FILE=schedule.csv` makes it longer: `SEASON_STUDENTS`, `SEASON_FILE`, and `FAULT_BIN` for a
-//! release build.
+//! `make season STUDENTS=20000 FILE=schedule.csv` runs the long form with a release build. It sets `SEASON_STUDENTS`,
+//! `SEASON_FILE` and `FAULT_BIN`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -80,7 +80,7 @@ impl Section {
     }
 }
 
-/// Returns whether two meetings overlap. Times and dates compare as text; unknown dates have no end.
+/// Returns whether two meetings overlap. Times and dates are compared as text; an unknown date is open-ended.
 fn overlap(a: &Value, b: &Value) -> bool {
     let days = |meeting: &Value| -> BTreeSet<String> {
         meeting["days"].as_array().into_iter().flatten().map(ToString::to_string).collect()
@@ -212,7 +212,7 @@ impl Season {
             assert_eq!(results.len(), plans[student].len(), "{check:#}");
             let has_hold = student % HOLD_EVERY == HOLD_EVERY - 1;
             let is_held = |result: &Value| result["problem"]["code"] == "hold";
-            assert!(results.iter().all(|result| is_held(result) == has_hold), "days before the opening: {check:#}");
+            assert!(results.iter().all(|result| is_held(result) == has_hold), "holds are reported: {check:#}");
         });
     }
 
@@ -259,7 +259,7 @@ impl Season {
         })
     }
 
-    /// Checks rosters, counts and every student's week against each other.
+    /// Checks rosters, counts and every student's registrations against each other.
     fn audit(&self) {
         let (mut staff, registered) = (self.staff(), self.registered());
         let list = staff.get(&format!("/api/v1/sections?term={}&limit=5000", self.term)).expect(200).json();
@@ -304,7 +304,7 @@ impl Season {
             own.iter().filter(|(_, is, _)| is == "enrolled").map(move |(id, ..)| (student, id.clone()))
         });
         let found = enrolled.into_iter().find(|(_, id)| has(id, "waitlisted"));
-        let (student, id) = found.expect("some section of the plans has a waitlist and a seat of a student");
+        let (student, id) = found.expect("a section with an enrolled and a waitlisted student");
         let reply = self.client(student).delete(&format!("/api/v1/me/registrations/{id}")).expect(200).json();
         self.receipts.push((reply["receipt"].clone(), "dropped".to_owned()));
         let attempts = self.staff().get(&format!("/api/v1/sections/{id}/attempts?limit=20")).expect(200).json();

@@ -63,7 +63,7 @@ fn an_admin_signs_a_user_out_everywhere() {
     root.call("POST", "/api/v1/admin/users/no%20such/sign-out", &[], b"").unwrap().expect(422);
     let audited = |entry: &Value| entry["action"] == "user.sign_out" && entry["subject"] == "ann";
     let path = "/api/v1/admin/audit?action=user.sign_out";
-    crate::support::wait::eventually("the sign-out is audited", || {
+    crate::support::wait::eventually("the sign-out to be audited", || {
         let trail = root.get(path).expect(200).json();
         trail["items"].as_array()?.iter().any(audited).then_some(())
     });

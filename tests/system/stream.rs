@@ -180,7 +180,7 @@ fn a_student_follows_seats_and_their_registrations_on_a_stream() {
     server.client().signed_in(&token).put(&format!("/api/v1/me/registrations/{section}")).expect(201);
     let is_taken = |event: &StreamEvent| event.kind == "seats" && event.data["seats"][0][2] == 1;
     let is_notice = |event: &StreamEvent| event.kind == "registration" && event.data["section"] == section.as_str();
-    // Their order is not fixed.
+    // The order of the two events is not fixed.
     for _ in 0..2 {
         stream.wait_for("the seats and the registration", |event| is_taken(event) || is_notice(event));
     }

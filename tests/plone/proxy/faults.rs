@@ -72,7 +72,7 @@ fn large_bodies_stream_both_ways_in_bounded_memory() {
     wait_for_sections(&server);
     let before = memory(&server);
 
-    // Plone's REST API accepts large files by the TUS protocol (https://tus.io).
+    // Plone's REST API accepts large files through the TUS protocol (https://tus.io).
     let length = LARGE.to_string();
     let meta = "filename bGFyZ2UuYmlu,content-type YXBwbGljYXRpb24vb2N0ZXQtc3RyZWFt,@type RmlsZQ==";
     let creation = [JSON, ("Tus-Resumable", "1.0.0"), ("Upload-Length", length.as_str()), ("Upload-Metadata", meta)];

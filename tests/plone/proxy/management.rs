@@ -92,7 +92,7 @@ fn only_administrators_list_the_people_of_plone() {
     ] {
         let headers = [("Accept", accept)];
         let bare = plone.call("GET", path, &[("Accept", accept), ("Authorization", &bearer)], b"").unwrap();
-        assert!(bare.expect(200).text().contains("student3"), "Plone lists its users to a member: {path}");
+        assert!(bare.expect(200).text().contains("student3"), "Plone shows its users to a member: {path}");
         let response = get(&mut student, &format!("/plone{path}"), &headers);
         assert!([200, 403].contains(&response.status), "{path}: {}", response.status);
         assert!(!response.text().contains("student3"), "{path}: {}", response.text());

@@ -4,7 +4,7 @@
 //! - [`faults`]: a failing Plone, and large or stalled bodies
 //! - [`guessing`]: passwords cannot be tried on Plone through the hub
 //! - [`management`]: Plone's users and rights cannot be changed through the hub, and every write is audited
-//! - [`own_origin`]: Plone at an origin of its own
+//! - [`own_origin`]: Plone at its own origin
 //! - [`smuggling`]: ambiguous framing and paths out of the site
 
 mod faults;

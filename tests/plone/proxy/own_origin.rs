@@ -1,4 +1,4 @@
-//! Plone at an origin of its own (`plone.proxy_url`).
+//! Plone at its own origin (`plone.proxy_url`).
 
 use serde_json::json;
 

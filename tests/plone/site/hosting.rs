@@ -68,7 +68,7 @@ fn dots_and_encoded_slashes_lead_out_of_the_site() {
     for target in ["/courses/../news", "/courses/%2e%2e/news", "/courses%2f..%2Fnews", "/courses/.%2E/./news"] {
         assert_eq!(id(&format!("/Plone{target}")), "news", "{target}");
     }
-    // They lead to Zope's root, although the virtual host is limited to the site.
+    // These paths lead to Zope's root, although the virtual host is limited to the site.
     for out in ["/../../../../../..", "/courses/%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e"] {
         let root = get(plone, &format!("{VIRTUAL_HOST}{out}"), &[]).expect(200).text();
         assert!(root.contains("<title>Welcome to Plone!</title>"), "{out}: {root}");

@@ -1,5 +1,5 @@
-//! How Plone 6.2 behaves where the hub relies on it. A release that behaves differently fails here.
-//! The appendix of `docs/PLONE.md` describes it.
+//! How Plone 6.2 behaves where the hub relies on it. A release that behaves differently fails these
+//! tests. The appendix of `docs/PLONE.md` describes this behavior.
 //!
 //! - [`tokens`]: when Plone accepts a token
 //! - [`visibility`]: who can read sections, rosters and news

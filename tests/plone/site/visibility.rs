@@ -6,8 +6,9 @@ use super::{found, new_section, shared, written};
 use crate::support::http::Response;
 use crate::support::plone::{HUB, PASSWORD, Plone, REGISTRAR};
 
-/// All known addresses at which Plone shows fields of an item, relative to the item's path, with `ID` for its id. From
-/// `manage_FTPget` on, Plone ignores read permissions of fields, so `scripts/plone/site.zcml` closes these addresses.
+/// All known addresses at which Plone shows fields of an item, relative to the item's path, with `ID` for its id. At
+/// `manage_FTPget` and all addresses after it, Plone ignores read permissions of fields, so `scripts/plone/site.zcml`
+/// closes them.
 const ADDRESSES: [&str; 22] = [
     "",
     "?expand=types,history",

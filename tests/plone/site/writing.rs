@@ -37,7 +37,7 @@ fn concurrent_read_then_write_loses_all_updates_but_one() {
     assert_eq!(plone.request("GET", &section, None, None).1["seats_taken"], 1);
 }
 
-/// Returns an item's time of modification and workflow state from the catalogue.
+/// Returns an item's modification time and workflow state from the catalogue.
 fn catalogued(plone: &Plone, id: &str, token: &str) -> (String, String) {
     let path = format!("/@search?getId={id}&metadata_fields=modified&metadata_fields=review_state");
     let (_, response) = plone.request("GET", &path, Some(token), None);

@@ -222,8 +222,8 @@ impl Tables {
         }
     }
 
-    /// Checks that the last response to a student is stored. With two devices, the other one may have taken a seat
-    /// later.
+    /// Checks that the store agrees with the last response about each section. With two devices, the other one may
+    /// have taken a seat later.
     fn audit_outcomes(&self, record: &DeviceRecord, is_only_device: bool) {
         for (crn, (outcome, is_unanswered)) in &record.last {
             let key = (record.student.clone(), crn.clone());

@@ -23,7 +23,8 @@ fn students(short: usize) -> usize {
     length_of_run("CLUSTER_STUDENTS", short)
 }
 
-/// Returns how long a hub is stopped: `CLUSTER_STOP_S` if it is set. A lease lasts 4 s, and a client waits for 5 s.
+/// Returns how long a hub is stopped: `CLUSTER_STOP_S` if it is set, otherwise longer than a lease (4 s) and
+/// than a client waits for a response (5 s).
 fn stop_time() -> Duration {
     Duration::from_secs(length_of_run("CLUSTER_STOP_S", 6))
 }
@@ -125,7 +126,7 @@ fn confirmed_seats_survive_the_promotion_of_a_standby() {
         progress.wait_for(20);
         pair.cut_off_standby();
         pair.wait_for_waiting_commits(1);
-        // The primary recovers with commits that the standby does not have. A hub may confirm none of them.
+        // The primary recovers with commits that the standby does not have. No hub may confirm any of them.
         pair.kill_primary();
         pair.wait_for_waiting_commits(2);
         pair.fail_over();

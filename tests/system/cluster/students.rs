@@ -61,7 +61,7 @@ pub(super) struct DeviceRecord {
     /// hub may still carry it out.
     pub(super) last: BTreeMap<String, (Outcome, bool)>,
     pub(super) receipts: Vec<Receipt>,
-    /// Requests without a response, because the connection broke or a hub did not know the outcome.
+    /// Requests without a response, because the connection failed or the response took longer than [`PATIENCE`].
     pub(super) unanswered: usize,
     /// Requests that were answered with 503.
     pub(super) refused_now: usize,
@@ -145,7 +145,8 @@ impl Device<'_> {
         client.call(method, path, &[], b"")
     }
 
-    /// Repeats a request until a hub responds. Also returns whether an earlier one has no response.
+    /// Repeats a request until a response has a status other than 503. Also returns whether the outcome of an earlier
+    /// try is unknown.
     fn call_until_answered(&mut self, method: &str, path: &str) -> (Response, bool) {
         let deadline = Instant::now() + RESPONSE_MAX;
         let mut is_unanswered = false;

@@ -1,4 +1,4 @@
-//! Three hubs on one database and one bus. Between each hub and each server is a relay, which can be cut.
+//! Three hubs on one database and one bus. A relay between each hub and each server can interrupt their connection.
 
 use std::net::SocketAddr;
 
