@@ -24,7 +24,7 @@ const STUDENTS: usize = 400;
 const THREADS: usize = 8;
 
 /// Maximum number of threads that the hub starts during the test, such as those that read the store.
-const STORE_READERS: usize = 8;
+const NEW_THREADS_MAX: usize = 8;
 
 /// Maximum growth of the hub's memory since before the first outage, in kB. It is less than the requests of one outage
 /// would take if the hub stored them, and more than the allocator retains.
@@ -232,7 +232,7 @@ fn in_every_outage_the_hub_works_and_does_not_grow() {
             (board["sources"]["plone"]["ok"] == true).then_some(())
         });
         let now = count_of("task", &server);
-        assert!(now <= threads + STORE_READERS, "{mode:?}: {now} threads, {threads} before");
+        assert!(now <= threads + NEW_THREADS_MAX, "{mode:?}: {now} threads, {threads} before");
         let now = memory_kb(&server);
         assert!(now <= memory + GROWTH_KB_MAX, "{mode:?}: {now} kB, {memory} kB before");
     }
