@@ -22,7 +22,7 @@ use crate::domain::view::TermView;
 mod between;
 
 /// Maximum number of requests that are evaluated for one plan, so that a plan in which each section requires another one
-/// does not delay other students. It is enough to request each section and alternate of the largest plan once.
+/// does not delay other students. This is the number of sections and alternates in the largest plan.
 const TRIES_MAX: usize = PLAN_LEN_MAX * (1 + ALTERNATES_MAX);
 
 /// A planned section while its plan is decided.
