@@ -21,8 +21,8 @@ pub fn raise_open_files(connections: usize) {
     }
 }
 
-/// Returns how many connections this process can hold, at most `configured`: the limit on open files, less those that
-/// are open and [`OTHER_FILES`] or a quarter of the limit, whichever is less.
+/// Returns how many connections this process can hold, at most `configured`: the limit on open files, minus the files
+/// that are open, minus [`OTHER_FILES`] or a quarter of the limit, whichever is smaller.
 #[must_use]
 pub fn connections_max(configured: usize) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);

@@ -11,7 +11,7 @@ use crate::store::alerts::PublicAlert;
 /// The media type of the feed, with its encoding.
 pub const CONTENT_TYPE: &str = "application/atom+xml; charset=utf-8";
 /// The largest number of alerts in the feed, cancelled and expired ones included: more than a college sends in a month.
-/// With the longest texts, the feed has about 150 kB.
+/// With the longest texts, the feed is about 150 kB long.
 pub const ENTRIES_MAX: usize = 50;
 
 /// Writes the feed that the hub serves at `path`. `alerts` are in the order of their last messages, newest first.

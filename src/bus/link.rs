@@ -41,7 +41,7 @@ pub struct Link {
     pub reconnects: AtomicU64,
     /// Events that wait to be sent.
     pub queued: AtomicUsize,
-    /// Other hubs that sent a message in the last seconds.
+    /// Other hubs that are running and reachable.
     pub hubs: AtomicUsize,
     dropped: EnumMap<Dropped, AtomicU64>,
     /// Why there is no connection; `None` while there is one.

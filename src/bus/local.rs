@@ -86,7 +86,7 @@ impl LocalBus {
         Self { subscribers: RwLock::default(), gauge, is_connected: Box::new(is_connected) }
     }
 
-    /// Returns the measurements of this bus.
+    /// Returns the counters of this bus.
     #[must_use]
     pub fn gauge(&self) -> Arc<BusGauge> {
         self.gauge.clone()

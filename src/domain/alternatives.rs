@@ -16,7 +16,7 @@ pub const ALTERNATIVES_MAX: usize = 5;
 /// decision may cancel many sections with many students.
 pub(super) struct Alternatives<'b> {
     book: &'b TermBook,
-    /// The sections that the decision has changed so far.
+    /// The sections that the batch of the decision has changed so far.
     changed: &'b BTreeMap<Crn, SectionState>,
     candidates: HashMap<Crn, Vec<Arc<Section>>>,
 }

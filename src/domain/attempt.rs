@@ -1,5 +1,5 @@
-//! Attempts: every student's request that was decided, refusals included, and every promotion, in one chain per
-//! term.
+//! Attempts: every decided request for a student, refusals included, and every promotion and lapsed offer, in one chain
+//! per term.
 //!
 //! An attempt has a number, without gaps within its term, and a hash: SHA-256 over the hash of the previous attempt and
 //! the attempt's canonical row. `docs/SEMANTICS.md` defines the row ([`Attempt::canonical_row`]), so that others can

@@ -128,8 +128,8 @@ impl Audience {
     }
 }
 
-/// The parts of an audience to which a recipient belongs, resolved when the alert is sent. A recipient who is reached by
-/// role alone, and a visitor, has the default.
+/// The parts of an audience to which a recipient belongs, resolved when the alert is sent. Visitors, and recipients who
+/// are reached by role alone, have the default.
 ///
 /// The text form lists the parts, separated by spaces: `u` for the list of users, `s` and `c` with an index for a section
 /// and a course, such as `u s0 c2`.

@@ -40,8 +40,8 @@ pub struct TermBook {
 }
 
 impl TermBook {
-    /// Creates the book of a term without registrations. `next_queue_number` is larger than every order of joining, see
-    /// [`crate::domain::waitlist_order`], that was ever assigned in the term.
+    /// Creates the book of a term without registrations. `next_queue_number` is larger than every order of joining that
+    /// was ever assigned in the term; see [`crate::domain::waitlist_order`].
     #[must_use]
     pub fn new(
         term: Term,

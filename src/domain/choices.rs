@@ -4,8 +4,8 @@
 //! - `any_of`, alternatives: the student waits in each, and the first seat ends the others.
 //! - `drop`: a seat that the student gives up in the decision that grants the new one.
 //!
-//! Each registration of a bundle, or of alternatives, has the choices as seen from its own section, so a decision reads
-//! them from any of them. They are kept while the student waits or is offered the seat.
+//! Each registration of a bundle, or of alternatives, has the choices as seen from its own section, so a decision can
+//! read them from any of these registrations. They are kept while the student waits or is offered the seat.
 
 use serde::{Deserialize, Serialize};
 

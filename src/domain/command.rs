@@ -80,7 +80,8 @@ pub enum Command {
     PutSections(Arc<[SectionEdit]>),
     /// The college stated facts about students. They apply in all terms, so the same command is sent to each.
     PutFacts(Arc<[FactsOfStudent]>),
-    /// Free seats of every section are given to its waitlist. Sent after a term is loaded.
+    /// Free seats of every section are given to its waitlist. The registrar issues this command after it has loaded the
+    /// term, and when a deadline is due.
     Settle,
 }
 
@@ -154,7 +155,7 @@ pub struct WaitlistMove {
     pub position: u32,
 }
 
-/// Changes that staff make to a section; `None` keeps the value.
+/// Changes that staff make to a section; `None` keeps the value, `Some(None)` clears it.
 #[derive(Debug, Clone, Default)]
 pub struct SectionPatch {
     /// Maximum number of enrolled students.

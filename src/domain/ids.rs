@@ -250,7 +250,7 @@ pub struct SectionId {
 }
 
 impl SectionId {
-    /// Parses `TERM-CRN`. The last `-` is the separator. The id may come from an earlier version, see
+    /// Parses `TERM-CRN`. The last `-` is the separator. The id may come from an earlier version; see
     /// [`TermId::stored`].
     ///
     /// # Errors

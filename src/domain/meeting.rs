@@ -189,7 +189,7 @@ mod tests {
             (meeting(0b101, 9, 11, None), meeting(0b100, 10, 12, None), true, "a shared Wednesday"),
             (meeting(0b101, 9, 11, None), meeting(0b010, 10, 12, None), false, "other days"),
             (meeting(0b1, 9, 10, None), meeting(0b1, 10, 11, None), false, "back to back"),
-            (meeting(0b1, 9, 11, first_half), meeting(0b1, 9, 11, second_half), false, "half-terms"),
+            (meeting(0b1, 9, 11, first_half), meeting(0b1, 9, 11, second_half), false, "different halves of a term"),
             (meeting(0b1, 9, 11, first_half), meeting(0b1, 9, 11, None), true, "unknown dates are open-ended"),
             (meeting(0, 9, 11, None), meeting(0b1, 9, 11, None), false, "no day known"),
             (Meeting { start: None, ..meeting(0b1, 9, 11, None) }, meeting(0b1, 9, 11, None), false, "no time known"),

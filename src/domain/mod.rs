@@ -9,7 +9,7 @@
 //! - [`student`]: what the college states about a student; [`prerequisite`]: what a section requires
 //! - [`view`]: the part of a term that a decision may read; [`book`]: a term in memory, which implements it
 //! - [`decide`]: command → [`draft`] → changes
-//! - [`plan`]: the sections that a student prepares before registration opens
+//! - [`plan`]: the sections that a student prepares before registration opens; [`rehearsal`]: a trial of registration
 //! - [`linked`]: which sections are taken together; [`pool`]: cross-listed sections that share seats; [`reservation`],
 //!   [`restriction`]: seats and sections for some students only
 //! - [`rules`]: reasons to refuse a seat or a waitlist position, in order of precedence
@@ -19,7 +19,8 @@
 //! - [`batch`]: decides many commands against one book and merges their changes into one record
 //! - [`attempt`]: requests that were decided, as a chain of hashes; [`attempt_chain`]: the end of that chain in memory
 //! - [`published`]: a term as readers see it
-//! - [`notice`]: notices to students about their registrations
+//! - [`notice`]: notices to students about their registrations; [`alternatives`]: the sections with seats that the
+//!   notice of a cancelled section names
 //! - [`alert`], [`audience`]: alerts and their recipients; [`cap`]: the vocabulary of CAP
 //! - [`channel`], [`role`], [`rights`]: subscriptions and permissions
 //! - [`audit_detail`]: the texts of the audit trail; [`coded_text`]: texts that the pages show in the reader's language

@@ -78,7 +78,7 @@ impl RequestOutcome {
 pub enum ChoiceProblem {
     /// A rule refuses the section to the student, or does not allow dropping it.
     Refused(Refusal),
-    /// There is no such section, or for [`ChoiceField::Drop`], the student is not enrolled in it.
+    /// There is no such section or, for [`ChoiceField::Drop`], the student is not enrolled in it.
     NotFound(ChoiceField),
 }
 
@@ -97,7 +97,7 @@ pub enum Outcome {
     FactsChanged,
     /// An import, or a pull of the college's catalogue, was applied.
     Imported(ImportTally),
-    /// An import concerns a subject to which the user who imports is not limited, so nothing was changed.
+    /// An import concerns a subject outside the limit of the user who imports, so nothing was changed.
     ImportOutOfScope(OutOfScope),
     /// There is no such section.
     NoSuchSection,

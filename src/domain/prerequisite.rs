@@ -170,7 +170,7 @@ impl<'t> Parser<'t> {
         self.words.get(self.at + ahead).copied().unwrap_or_default()
     }
 
-    /// Skips the next word if it is one of `words`, in any case.
+    /// Skips the next word if it is one of `words`, ignoring case. Returns whether it is.
     fn skip(&mut self, words: &[&str]) -> bool {
         let is_one = words.iter().any(|word| self.peek(0).eq_ignore_ascii_case(word));
         self.at += usize::from(is_one);

@@ -47,8 +47,8 @@ pub struct Registration {
     pub crn: Crn,
     /// Enrolled, offered, waitlisted or dropped.
     pub status: RegistrationStatus,
-    /// While waitlisted, the number by which the waitlist is ordered, see
-    /// [`WaitlistEntry`](crate::domain::section::WaitlistEntry); otherwise 0.
+    /// While waitlisted, the number by which the waitlist is ordered (see
+    /// [`WaitlistEntry`](crate::domain::section::WaitlistEntry)); otherwise 0.
     pub queue_number: u64,
     /// When this status began.
     pub at: Timestamp,

@@ -176,7 +176,7 @@ fn open_term(term: &Term, now: Timestamp) -> Term {
     Term { opens_at, closes_at: None, windows: Vec::new(), cutoffs: Cutoffs::default(), ..term.clone() }
 }
 
-/// Returns the facts about a student without a personal window; `None` if there is none.
+/// Returns facts about a student with the personal window removed; `None` if they contain no such window.
 fn without_window(facts: &Arc<StudentFacts>) -> Option<Arc<StudentFacts>> {
     let has_window = facts.opens_at.is_some() || facts.closes_at.is_some();
     has_window.then(|| Arc::new(StudentFacts { opens_at: None, closes_at: None, ..(**facts).clone() }))

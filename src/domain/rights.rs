@@ -53,7 +53,7 @@ impl Subjects {
         Self(all.into_iter().take(SUBJECTS_MAX).collect())
     }
 
-    /// Returns whether a subject, in any case, is one of these.
+    /// Returns whether a subject is one of these. Case and repeated spaces do not matter.
     #[must_use]
     pub fn contains(&self, subject: &str) -> bool {
         let subject = normal(subject);
@@ -156,7 +156,7 @@ pub enum Scope<'a> {
         /// The subjects of the student's sections.
         subjects: BTreeSet<String>,
     },
-    /// More than single subjects, such as a term.
+    /// All subjects, such as a change to a term.
     AllSubjects,
     /// What someone else has started or sent, such as an import.
     OfSomeoneElse,
@@ -194,7 +194,7 @@ pub enum Concern {
         /// The username.
         student: String,
     },
-    /// More than single subjects.
+    /// All subjects.
     #[error("This concerns all subjects")]
     AllSubjects,
     /// What someone else has started or sent.

@@ -30,7 +30,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The roles that have a name of their own, lowest first.
+    /// The roles that have different names, lowest first.
     pub const NAMED: [Self; 4] = [Self::Student, Self::Instructor, Self::Staff, Self::Admin];
 
     /// Returns the name in tables, tokens and JSON.

@@ -126,7 +126,7 @@ pub struct Section {
     pub waitlist_capacity: u32,
     /// Whether the section accepts students.
     pub status: SectionStatus,
-    /// Sections that must be taken with this one: one of each course and component in the list, see
+    /// Sections that must be taken with this one: one of each course and component in the list; see
     /// [`crate::domain::linked`].
     pub linked: Vec<SectionId>,
     /// The group of cross-listed sections with which it shares seats.
@@ -202,7 +202,7 @@ pub struct SectionState {
     pub cancelled_from: Option<SectionStatus>,
     /// How many of the reserved seats are taken.
     pub reserved: ReservedCounts,
-    /// The seats that the section shares with others; `None` if it is not cross-listed.
+    /// The seats that the section shares with others; `None` if it shares none.
     pub pool: Option<Arc<Pool>>,
 }
 

@@ -50,7 +50,8 @@ pub struct StudentFacts {
     pub opens_at: Option<Timestamp>,
     /// When registration closes for the student, instead of the time of the term.
     pub closes_at: Option<Timestamp>,
-    /// Completed courses; `None` if the college did not state them. Prerequisites are then not evaluated.
+    /// Completed courses; `None` if the college did not state them. Prerequisites and repeat limits are then not
+    /// evaluated.
     pub completed: Option<Vec<CompletedCourse>>,
     /// Overrides that staff gave beforehand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -188,7 +189,7 @@ impl CompletedCourse {
             && term.unwrap_or_default().eq_ignore_ascii_case(other_term.unwrap_or_default())
     }
 
-    /// Returns whether the student took the course, with any result.
+    /// Returns whether this is an attempt at a course of this college, with any result.
     #[must_use]
     pub fn is_attempt(&self) -> bool {
         let grade = self.grade.as_deref().unwrap_or_default();

@@ -37,7 +37,7 @@ pub struct Term {
     pub offers: TermOffers,
 }
 
-/// The deadlines of a term; each is excluded, and `None` means no limit.
+/// The deadlines of a term, exclusive; `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cutoffs {
     /// New registrations are accepted until then.

@@ -43,7 +43,7 @@ pub trait TermView {
     fn waitlist(&self, crn: &Crn) -> Box<dyn Iterator<Item = &WaitlistEntry> + '_>;
     /// Iterates over all students who ever registered in the term. Too slow to use for each registration.
     fn students(&self) -> Box<dyn Iterator<Item = (&UserName, &[Registration])> + '_>;
-    /// Returns a number that is larger than the queue number of every waitlist entry, see
+    /// Returns a number that is larger than the order of joining of every waitlist entry; see
     /// [`crate::domain::waitlist_order`].
     fn next_queue_number(&self) -> u64;
 }

@@ -1,5 +1,5 @@
-//! Gives or offers free seats to the students on the waitlist, first come, first served, and ends offers that were not
-//! accepted in time.
+//! Gives or offers free seats to the students on the waitlist, in the order of their positions, and ends offers that
+//! were not accepted in time.
 
 use std::collections::BTreeSet;
 
@@ -77,7 +77,7 @@ fn all(draft: &Draft<'_>) -> BTreeSet<Crn> {
 }
 
 /// Gives the free seats of one section to the students on its waitlist, in order of their positions. If it shares a pool
-/// of seats, the waitlists of all sections of the pool count as one, in the order in which the students joined.
+/// of seats, the waitlists of all sections of the pool count as one, in the order of their queue numbers.
 ///
 /// A student to whom a rule refuses the seat is passed over, keeps the position, and is notified once for each reason.
 /// After the waitlists of the term have ended, no one is promoted.

@@ -60,8 +60,8 @@ pub fn group_of<'p>(priority: &'p [Box<str>], facts: Option<&StudentFacts>) -> O
 /// Moves a student on a waitlist to another position, as staff request it.
 ///
 /// The students between the two positions move by one. The student gets the band of the new neighbors if the student's
-/// own band does not fit between theirs. Within that band, the queue numbers stay the same ones and are distributed in
-/// the new order, so that no student of another section is affected.
+/// own band does not fit between theirs. Within that band, the same queue numbers are redistributed in the new order,
+/// so that no student of another section is affected.
 pub(super) fn move_student(draft: &mut Draft<'_>, request: &WaitlistMove) -> RequestOutcome {
     let WaitlistMove { student, crn, position } = request;
     let open = draft.section(crn).map(SectionState::open_seats);

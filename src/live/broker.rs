@@ -181,7 +181,7 @@ impl Broker {
         self.send_urgent_to_all(&FanOut::Disconnect { session });
     }
 
-    /// Returns whether the next frames may be sent, when the last ones were sent at `sent`.
+    /// Returns whether the next frames may be sent, given that the last ones were sent at `sent`.
     fn is_due(&self, sent: Instant, now: Instant) -> bool {
         is_due(self.live.presence.joins.waiting(), now.saturating_duration_since(sent))
     }

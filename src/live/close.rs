@@ -82,7 +82,7 @@ impl Close {
             Self::Protocol => "WebSocket protocol error",
             Self::Binary => "messages must be JSON text",
             Self::NotUtf8 => "text must be UTF-8",
-            Self::TooBig => "a message may have at most 64 KiB",
+            Self::TooBig => "a message may be at most 64 KiB long",
             Self::Restarting => "the hub is restarting",
             Self::Busy => "too many clients are reconnecting",
             Self::Unauthenticated => "sign in again",

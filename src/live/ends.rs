@@ -27,7 +27,7 @@ impl EndCounts {
         self.closed[why].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a session whose connection ended without a close frame, `silent_ms` after the client sent something.
+    /// Counts a session whose connection ended without a close frame, `silent_ms` after the client last sent something.
     ///
     /// A healthy client sends a pong more often than TCP times out. A client that was silent for that long therefore
     /// did not close the connection: TCP did, because sent bytes stayed unacknowledged or unread.

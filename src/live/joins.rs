@@ -62,7 +62,7 @@ struct WaitQueue {
 #[derive(Debug)]
 struct Permit(Option<Arc<JoinQueue>>);
 
-/// The permission to join. The next session is admitted when it is dropped, or after [`TURN_MAX`].
+/// The permission to join. When it is dropped, or after [`TURN_MAX`], the next session is admitted.
 #[derive(Debug)]
 pub(super) struct Turn {
     /// Held, because dropping it ends the turn.

@@ -29,7 +29,7 @@ pub(super) struct Member {
     pub(super) me: bool,
     /// When it was last pinged.
     pub(super) pinged: Instant,
-    /// How long the client has sent nothing. Time in which the thread could not read does not count.
+    /// How long the client has been silent. Time in which the thread could not read does not count.
     pub(super) silent: Duration,
     pub(super) missed: Missed,
 }

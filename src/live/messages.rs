@@ -72,7 +72,7 @@ pub enum FanOut {
         /// The session's id.
         session: Uuid,
     },
-    /// Close all sessions: the hub stops.
+    /// Close all sessions, because the hub is stopping.
     Drain,
 }
 

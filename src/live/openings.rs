@@ -1,5 +1,5 @@
-//! Notifies waiting students that their registration window has opened: a frame to each connected student, sent at the
-//! time by the hub's clock.
+//! Notifies waiting students that their registration window has opened: each connected student gets a frame when the
+//! window opens by the hub's clock.
 
 use std::collections::BTreeMap;
 

@@ -76,7 +76,7 @@ impl Fixture {
         Self { relay, context: Context::new(), live, _folder: folder }
     }
 
-    /// Adds a session of ann with this token id, which is also the token's time of issue in milliseconds.
+    /// Adds a session of the user `ann` with this token id, which is also the token's time of issue in milliseconds.
     fn join(&mut self, token: u128) -> Arc<LiveSession> {
         let caller = Caller {
             user: UserName::parse("ann").unwrap(),

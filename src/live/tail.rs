@@ -1,8 +1,8 @@
 //! The newest entries of the sequence of alerts, in memory.
 //!
 //! After a restart or a network outage, thousands of clients resume at nearly the same position. They get what they
-//! missed from here, as the frames and with the recipients of the live delivery. The store, which reads and encodes each
-//! entry for each client, serves only replays that start before the tail.
+//! missed from here: the same frames, for the same recipients, as in the live delivery. The store, which reads and
+//! encodes each entry for each client, serves only replays that start before the tail.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

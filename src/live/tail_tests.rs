@@ -124,7 +124,7 @@ const PEOPLE: &str = "
     INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq) VALUES ('t1', 'ann', '1', 'enrolled', 0, 0, NULL, 1),
         ('t1', 'bob', '2', 'enrolled', 0, 0, NULL, 1);";
 
-/// Ann leaves her section, and cyd takes her seat.
+/// Ann leaves her section, and Cyd takes her seat.
 const SWAP: &str = "
     DELETE FROM registrations WHERE user = 'ann';
     INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq) VALUES ('t1', 'cyd', '1', 'enrolled', 0, 0, NULL, 1);";

@@ -120,7 +120,7 @@ impl Activity {
     }
 
     /// Counts the requests of a command. `section` is the section of a single registration. Does not count drops,
-    /// repeated registrations, and requests that were undone with their swap.
+    /// repeated registrations or requests that were undone with their swap.
     pub(super) fn count(&self, term: &TermId, section: Option<&Crn>, outcome: &Outcome) {
         match (outcome, section) {
             (Outcome::Request(outcome), Some(crn)) => self.count_request(term, crn, outcome),

@@ -25,7 +25,7 @@ use crate::store::accounts::AuditEntry;
 use crate::store::terms::{DecideBatch, Position, TermChanges, TermRecord, TermRows, TermStore};
 use crate::store::{StoreError, StoreFuture};
 
-/// The first queue number in a term without waitlisted students. Otherwise new numbers follow the greatest stored one.
+/// The first order of joining in a term without waitlisted students. Otherwise new ones follow the greatest stored one.
 const FIRST_QUEUE_NUMBER: u64 = 1;
 
 /// A term in memory, as of the commit `seq`.

@@ -7,7 +7,10 @@
 //! - [`student_facts`]: changes facts about students in all terms
 //! - [`student_view`]: the published state of a term for the decisions about one student
 //! - [`shedding`]: which commands a registrar rejects when it receives more than it can commit
-//! - [`readmodel`]: published snapshots, which handlers read; [`section_json`]: a section as JSON
+//! - [`readmodel`]: published snapshots, which handlers read; [`section_json`]: a section as JSON;
+//!   [`shown_counts`]: the counts of people that a reader sees
+//! - `position_changes`: the waitlist positions that a commit changed
+//! - [`demand`]: how many plans contain each section; [`rehearsals`]: trials of registration, as background tasks
 //! - [`request_counts`]: counts requests by their outcome, and measures reply times; [`activity`]: the activity of the
 //!   last minute and hour
 

@@ -23,7 +23,7 @@ use crate::registration::submitted::{Replied, Submitted};
 pub struct RegistrarPool {
     deps: RegistrarDeps,
     registrars: DashMap<TermId, Addr<Registrar>>,
-    /// The registrars of sandboxes, in a separate map, so that only [`RegistrarPool::submit_in`] finds them.
+    /// The registrars of sandboxes, in a separate map, so that only callers of their realm find them.
     sandboxes: DashMap<TermId, Addr<Registrar>>,
     arbiters: Vec<Arbiter>,
     next_arbiter: Mutex<usize>,
@@ -152,7 +152,7 @@ impl RegistrarPool {
         }
     }
 
-    /// Submits a command that may create its term. A sandbox is not created this way, see
+    /// Submits a command that may create its term. A sandbox is not created this way; see
     /// [`RegistrarPool::open_sandbox`].
     pub async fn submit_or_create(&self, term: TermId, command: impl Into<Submitted>) -> Reply {
         if term.is_sandbox() {

@@ -155,7 +155,7 @@ impl RequestCounts {
         self.activity.roll_windows(now, self.refusals());
     }
 
-    /// Counts a reply. Of replies to staff and imports, only errors are counted.
+    /// Counts a reply. Of replies to commands other than registrations, drops and moves, only errors are counted.
     pub(super) fn count(&self, sent: &Sent, reply: Result<&Outcome, &SubmitError>) {
         self.count_reply(reply);
         if let Ok(outcome @ (Outcome::Request(_) | Outcome::Batch(_))) = reply {

@@ -80,7 +80,7 @@ pub struct SectionView<'a> {
     reserved: Vec<ReservedSeats<'a>>,
     /// Conditions on the students; all of them apply.
     restrictions: &'a [Restriction],
-    /// How many times a student may take the course, if it differs from the college's limit; 0 means no limit.
+    /// How many times a student may take the course, if the section has its own limit; 0 means no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     repeat_limit: Option<u32>,

@@ -32,8 +32,8 @@ const PROBE_INTERVAL: u32 = 8;
 /// The weight of a batch in the moving average of the limit, so that a single stall of the disk changes the limit only
 /// in part.
 const WEIGHT: f64 = 0.5;
-/// How many times larger than the recent batches a batch may be. Small batches show a lower bound of what fits, but no
-/// longer on a disk that has become slow.
+/// How many times larger than the recent batches a batch may be. Small batches show how many commands fit at
+/// least, but this bound is out of date once the disk has become slow.
 const GROWTH_MAX: f64 = 2.0;
 /// The factor by which each batch reduces the size that counts as recent.
 const RECENT: f64 = 0.8;

@@ -37,8 +37,8 @@ impl ShownCounts {
     }
 
     /// Returns the counts of a section. Each hidden count is stated as the greatest hidden number; a hidden enrollment
-    /// is stated as no more than the capacity allows. `open` follows from `enrolled` in most sections, so it is
-    /// stated as if the stated number were enrolled, and remains greater than 0 if a seat is open.
+    /// that would exceed the capacity is stated as the number that fits. `open` follows from `enrolled` in most
+    /// sections, so it is computed from the stated number, and remains greater than 0 if a seat is open.
     pub(super) fn of(self, state: &SectionState) -> Counts {
         let (enrolled, open, waitlisted) = (state.taken_total(), state.open_seats(), state.waitlisted_total());
         let is_small = |count: u32| (1..self.hidden_below).contains(&count);

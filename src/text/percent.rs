@@ -1,5 +1,5 @@
-//! Percent-encoding of URLs (RFC 3986, section 2.1). Encodes every character that is not unreserved, and decodes only
-//! well-formed text.
+//! Percent-encoding of URLs (RFC 3986, section 2.1). [`decode`] accepts only well-formed text, and [`decode_lossy`] any
+//! text.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode};
 

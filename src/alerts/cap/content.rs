@@ -41,7 +41,7 @@ impl CapMessage {
             "Update" => content().map(CapRequest::Correct),
             "Cancel" => Ok(CapRequest::Cancel),
             "Ack" | "Error" => {
-                let detail = format!("msgType is {}, which concerns no alert of this hub.", self.kind);
+                let detail = format!("msgType is {}. Only Alert, Update and Cancel are accepted.", self.kind);
                 Err(CapError::invalid("msgType", detail))
             }
             _ => Err(CapError::invalid("msgType", "msgType must be Alert, Update, Cancel, Ack or Error.")),
@@ -130,7 +130,7 @@ fn require_length(field: &'static str, text: &str, chars_max: usize) -> Result<(
     Err(CapError::invalid(field, detail))
 }
 
-/// Parses one of the values of an element; the default if it is absent.
+/// Parses the value of an element. Returns the default if the element is absent.
 fn parsed<T: std::str::FromStr + Default>(field: &'static str, text: Option<&str>) -> Result<T, CapError> {
     let invalid = |_| CapError::invalid(field, format!("{field} must be a value of CAP 1.2."));
     text.map_or_else(|| Ok(T::default()), |text| text.parse().map_err(invalid))

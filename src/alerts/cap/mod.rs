@@ -75,11 +75,11 @@ mod tests {
 
     #[test]
     fn priorities_and_severities_are_converted_both_ways() {
-        for all in Priority::VARIANTS {
-            assert_eq!(priority(severity(*all)), Some(*all));
+        for own in Priority::VARIANTS {
+            assert_eq!(priority(severity(*own)), Some(*own));
         }
-        for all in Category::VARIANTS {
-            assert!(category(cap_category(*all)).is_some());
+        for own in Category::VARIANTS {
+            assert!(category(cap_category(*own)).is_some());
         }
         assert_eq!(category(cap_category(Category::Emergency)), Some(Category::Emergency));
         assert_eq!((priority("severe"), category("Weather")), (None, None), "values are case-sensitive");

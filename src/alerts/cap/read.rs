@@ -10,7 +10,7 @@ use quick_xml::name::{Namespace, ResolveResult};
 use crate::alerts::cap::NAMESPACE;
 use crate::domain::cap::{CapId, NAME_CHARS_MAX, is_name};
 
-/// The longest document, in bytes. Messages with polygons of many points have about 60 kB.
+/// The longest document, in bytes. Messages with polygons of many points are about 60 kB long.
 pub const LEN_MAX: usize = 256 * 1024;
 /// The deepest nesting of elements. CAP itself needs four levels; a signature adds a few.
 const DEPTH_MAX: usize = 32;
@@ -134,7 +134,7 @@ pub fn read(bytes: &[u8]) -> Result<CapMessage, CapError> {
                 return Err(CapError::malformed("The message must not have a document type declaration (DTD)."));
             }
             Event::Eof if path.is_empty() && has_ended => return elements.into_message(),
-            Event::Eof => return Err(CapError::malformed("The document ends before its last element.")),
+            Event::Eof => return Err(CapError::malformed("The document is incomplete.")),
             // Empty elements are expanded into a start and an end.
             Event::Empty(_) | Event::Comment(_) | Event::PI(_) => {}
         }

@@ -54,7 +54,7 @@ pub struct NatsOptions {
     pub subject: String,
 }
 
-/// What happened to a connection.
+/// The events of a connection: its loss, and the last error that the server sent.
 #[derive(Debug)]
 pub(super) struct Signals {
     lost: Receiver<()>,

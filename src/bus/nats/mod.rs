@@ -107,7 +107,7 @@ impl NatsBus {
         Self { delivery, queue, load, _stop: stop }
     }
 
-    /// Returns the measurements of this bus.
+    /// Returns the counters of this bus.
     #[must_use]
     pub fn gauge(&self) -> Arc<BusGauge> {
         Arc::clone(&self.delivery.gauge)

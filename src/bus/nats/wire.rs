@@ -50,7 +50,7 @@ impl Message {
 
     /// Encodes the message; `None` if it is too large.
     pub(super) fn encode(&self) -> Option<Vec<u8>> {
-        // Serialization fails only for maps whose keys are not strings, and there is none.
+        // Serialization fails only for maps whose keys are not strings, and there are none.
         serde_json::to_vec(self).ok().filter(|bytes| bytes.len() <= MESSAGE_LEN_MAX)
     }
 

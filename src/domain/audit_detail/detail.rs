@@ -23,7 +23,7 @@ pub struct Detail {
 }
 
 impl Detail {
-    /// Returns the detail of a change: the fields with their new values. `separator` is between two fields in the text.
+    /// Returns the detail of a change: the fields with their new values. `separator` separates the fields in the text.
     #[must_use]
     pub fn of_fields(fields: Vec<(&'static str, String)>, separator: &str) -> Self {
         let text = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(separator);

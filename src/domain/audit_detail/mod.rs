@@ -385,7 +385,7 @@ impl AuditDetail {
         if has_new_password { Self::NewPassword { rights: Box::new(rights) } } else { rights }
     }
 
-    /// Adds the refusals that staff have lifted, if there are some.
+    /// Adds the refusals that staff have lifted, if any.
     #[must_use]
     pub fn overriding(self, codes: Vec<String>) -> Self {
         if codes.is_empty() { self } else { Self::Override { what: Box::new(self), codes } }

@@ -22,7 +22,7 @@ use crate::domain::view::TermView;
 mod between;
 
 /// Maximum number of requests that are evaluated for one plan, so that a plan in which each section requires another one
-/// does not delay other students. Each section and alternate of the largest plan is requested once.
+/// does not delay other students. This is the number of sections and alternates in the largest plan.
 const TRIES_MAX: usize = PLAN_LEN_MAX * (1 + ALTERNATES_MAX);
 
 /// A planned section while its plan is decided.
@@ -133,8 +133,8 @@ fn pending<'e>(draft: &'e Draft<'_>, entries: &'e [Entry<'_>]) -> impl Iterator<
 
 /// Chooses the next alternates, and returns the entries to request; `None` if no alternate is left.
 ///
-/// An entry that only lacks another section changes to an alternate only if no other entry can, the last one first,
-/// because labs are usually planned after their lecture.
+/// An entry that only lacks another section changes to an alternate only if no other entry can. Of several such
+/// entries, the last one changes, because labs are usually planned after their lectures.
 fn next_turn(draft: &Draft<'_>, student: &UserName, entries: &mut [Entry<'_>]) -> Option<Vec<usize>> {
     let open: Vec<(usize, bool)> = pending(draft, entries).collect();
     let mut turn: Vec<usize> = Vec::new();

@@ -13,7 +13,7 @@ use crate::domain::section::SectionStatus;
 use crate::domain::waitlist;
 use crate::domain::waitlist_order;
 
-/// Changes the capacity, status or outside counts of a section. More capacity promotes students from the waitlist.
+/// Changes the fields of a section that the patch states. More capacity promotes students from the waitlist.
 pub(super) fn patch_section(draft: &mut Draft<'_>, crn: &Crn, patch: &SectionPatch) -> Outcome {
     let Some(mut state) = draft.section(crn).cloned() else { return Outcome::NoSuchSection };
     let before = state.clone();

@@ -74,7 +74,7 @@ pub enum Goal {
     Seat,
     /// A waitlist position, for a new request.
     Position,
-    /// A seat, for a student on the waitlist. Evaluated only while the section has an assignable seat.
+    /// A seat, for a student who is on the waitlist or is offered the seat.
     Promotion,
 }
 
@@ -94,7 +94,7 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Returns the number of seats that the student can take, if the earlier companions take theirs before.
+    /// Returns the number of seats that the student can take after the earlier companions have taken theirs.
     #[must_use]
     pub fn seats(&self, facts: Option<&StudentFacts>) -> u32 {
         let Some(pool) = &self.section.pool else { return self.section.seats_for(facts) };
@@ -111,8 +111,8 @@ impl Request<'_> {
     }
 }
 
-/// Another section that the student gets in the same decision. All rules compare the section to earlier companions; to
-/// later ones, only those rules that require another section.
+/// Another section that the student gets in the same decision. Rules compare the requested section to its earlier
+/// companions. Only the rules that require another section also take later companions into account.
 #[derive(Debug, Clone, Copy)]
 pub struct Companion<'a> {
     /// The section.

@@ -1,7 +1,7 @@
 //! `prerequisite`: a student has completed the courses that a section requires, or takes them at the same time where
 //! that is sufficient.
 //!
-//! The rule applies only to students whose completed courses the college has stated, see
+//! The rule applies only to students whose completed courses the college has stated; see
 //! [`StudentFacts::completed`](crate::domain::student::StudentFacts::completed).
 
 use crate::domain::prerequisite::{RequiredCourse, Requirement, Unmet};

@@ -1,4 +1,4 @@
-//! `registration_closed`: a new request requires that the registration window of the student is open, and that the
+//! `registration_closed`: a new request is possible only while the registration window of the student is open and the
 //! deadline to add sections, or to join waitlists, has not passed.
 //!
 //! Promotions continue after the window has closed, because the students on the waitlist made their requests in time.

@@ -1,6 +1,7 @@
 //! `section_cancelled`: a cancelled section has no seats and no waitlist positions.
 //!
-//! The rule does not apply to promotions, because a cancelled section has no assignable seats.
+//! The rule also applies to promotions: a section of a bundle may be cancelled while another one has a free seat, and a
+//! section may be cancelled while a seat in it is offered.
 
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::rules::{Goal, Rule, RuleContext};

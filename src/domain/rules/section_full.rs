@@ -1,7 +1,8 @@
 //! `section_full`: a new student needs a seat that is neither taken, in the section or in the pool that it shares, nor
 //! reserved for the waitlist or for groups of other students.
 //!
-//! The rule does not apply to promotions, which are evaluated only while the section has an assignable seat.
+//! The rule does not apply to promotions: [`waitlist`](crate::domain::waitlist) checks their seats itself, and an offer
+//! keeps its seat free.
 
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::rules::{Goal, Rule, RuleContext};

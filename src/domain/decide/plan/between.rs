@@ -76,7 +76,7 @@ impl Whole<'_> {
         first_refusal(self.draft, &request, &lifted)
     }
 
-    /// Returns the problem that registration has ended for the student. A term without an opening time, or one that opens
+    /// Returns a problem if registration has ended for the student. A term without an opening time, or one that opens
     /// later, is not a problem.
     fn closed(&self) -> Option<PlanProblem> {
         let refusal = (!self.sections.is_empty()).then(|| self.refusal(0, RefusalCode::RegistrationClosed, |_| false));
@@ -86,7 +86,7 @@ impl Whole<'_> {
         }
     }
 
-    /// Returns the sections that exclude earlier ones of the plan.
+    /// Returns a problem for each section that excludes earlier ones of the plan.
     fn excluding(&self, code: RefusalCode) -> impl Iterator<Item = PlanProblem> {
         (0..self.sections.len()).filter_map(move |at| {
             let refusal = self.refusal(at, code, |other| other < at)?;
@@ -101,7 +101,8 @@ impl Whole<'_> {
         })
     }
 
-    /// Returns the sections that require a linked section that is neither in the plan nor among the student's sections.
+    /// Returns a problem for each section that requires a linked one that is neither in the plan nor among the
+    /// student's sections.
     fn missing(&self) -> impl Iterator<Item = PlanProblem> {
         (0..self.sections.len()).filter_map(|at| {
             let refusal = self.refusal(at, RefusalCode::LinkedSectionRequired, |_| false)?;
@@ -109,7 +110,7 @@ impl Whole<'_> {
         })
     }
 
-    /// Returns the problem that all sections together have too many credits.
+    /// Returns a problem if all sections together have too many credits.
     fn credit_limit(&self) -> Option<PlanProblem> {
         let last = self.sections.iter().rposition(|section| section.section.credits > Credits::default())?;
         let refusal = self.refusal(last, RefusalCode::CreditLimit, |_| true)?;
@@ -118,7 +119,7 @@ impl Whole<'_> {
         Some(PlanProblem::Between { sections, refusal })
     }
 
-    /// Returns the problem that the student would have fewer credits than the college requires.
+    /// Returns a problem if the student would have fewer credits than the college requires.
     fn credit_min(&self) -> Option<PlanProblem> {
         let least = self.draft.facts(self.student)?.credit_min?;
         let registrations = self.draft.registrations(self.student).iter();
