@@ -65,7 +65,7 @@ struct Crowd {
     deaf_ports: RefCell<Vec<u16>>,
 }
 
-/// Reads until the connection ends, or forever if the client is among those that stop reading.
+/// Reads until the connection ends. A client that `stops` reads until [`Crowd::is_deaf`] is set, and never returns.
 async fn client(address: SocketAddr, stops: bool, crowd: Rc<Crowd>) {
     let stream = connect(address, stops.then_some(RECEIVE_BUFFER_LEN)).await;
     if stops {
@@ -216,6 +216,6 @@ fn report(clients: usize, before: [Duration; 2], after: [Duration; 2], resident:
     println!("{after:.1?}, p99 {slowdown:.2} times; at most {resident} bytes resident and {sockets} bytes in sockets");
     if clients >= CLIENTS_COMPARED {
         assert!(slowdown < SLOWDOWN_MAX, "the delay grew by a factor of {slowdown:.2}");
-        assert!(resident + sockets < MEMORY_MAX, "the hub has {resident} bytes, the sockets {sockets}");
+        assert!(resident + sockets < MEMORY_MAX, "the hub uses {resident} bytes, the sockets {sockets}");
     }
 }

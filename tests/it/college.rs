@@ -156,7 +156,7 @@ pub fn monday(from: i8, to: i8) -> Meeting {
     }
 }
 
-/// Sets one field of a section to a value that depends on the number.
+/// A function that sets one field of a section to a value that depends on the number.
 pub type FieldChange = fn(&mut Section, u8);
 
 /// Returns a change to each field that a schedule file or the catalogue defines, with the name of the field.

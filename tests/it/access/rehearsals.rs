@@ -86,8 +86,8 @@ fn rehearse(staff: &mut Client, body: &Value) -> Value {
     ended(staff, &task)
 }
 
-/// The result of registering: refusals by code, students with all and with none of their plans, and after how many
-/// students each section was full.
+/// The result of registering: refusals by code, students with all and with none of their planned sections, and after
+/// how many students each section was full.
 #[derive(Debug, Default, PartialEq)]
 struct Totals {
     refusals: BTreeMap<String, u64>,
