@@ -185,8 +185,8 @@ fn clients_that_stop_reading_neither_delay_others_nor_fill_memory() {
     let [before, after] = tasks.block_on(&runtime, async {
         for index in 0..clients {
             spawn_local(client(server.address(), index % DEAF_STEP == 0, crowd.clone()));
-            // Connections are opened one after the other: this test is not about reconnecting.
-            wait_until(&crowd, "the client is live", || crowd.live.get() + 64 > index).await;
+            // At most 64 connections are being opened at a time: this test is not about reconnecting.
+            wait_until(&crowd, "earlier clients are live", || crowd.live.get() + 64 > index).await;
         }
         wait_until(&crowd, "all clients are live", || crowd.live.get() == clients).await;
         let sender: Sender = Arc::new(Mutex::new(server.client().signed_in(&token)));
@@ -196,7 +196,7 @@ fn clients_that_stop_reading_neither_delay_others_nor_fill_memory() {
         [before, send_alerts(&crowd, &sender, clients - deaf, measure).await]
     });
     assert_eq!(crowd.closed.borrow()[..], [] as [String; 0], "the connection of each client that reads stays open");
-    // They are evicted when their queue is full, or TCP ends their connection if that takes longer than 30 seconds.
+    // The others are evicted when their queue is full, or TCP ends their connection if that takes longer than 30 seconds.
     eventually("the sessions of all clients that do not read to end", || {
         let sessions = server.metric("eduhub_sessions{role=\"visitor\"}") as usize;
         (sessions == clients - deaf).then_some(())
