@@ -196,7 +196,7 @@ fn clients_that_stop_reading_neither_delay_others_nor_fill_memory() {
         [before, send_alerts(&crowd, &sender, clients - deaf, measure).await]
     });
     assert_eq!(crowd.closed.borrow()[..], [] as [String; 0], "the connection of each client that reads stays open");
-    // The others are evicted when their queue is full, or TCP ends their connection if that takes longer than 30 seconds.
+    // The others are evicted when their queue is full, or TCP ends their connection if that takes more than 30 s.
     eventually("the sessions of all clients that do not read to end", || {
         let sessions = server.metric("eduhub_sessions{role=\"visitor\"}") as usize;
         (sessions == clients - deaf).then_some(())
