@@ -65,7 +65,7 @@ struct Crowd {
     deaf_ports: RefCell<Vec<u16>>,
 }
 
-/// Reads until the connection ends, or forever if the client is among those that stop reading.
+/// Reads until the connection ends. A client that `stops` reads until [`Crowd::is_deaf`] is set, and never returns.
 async fn client(address: SocketAddr, stops: bool, crowd: Rc<Crowd>) {
     let stream = connect(address, stops.then_some(RECEIVE_BUFFER_LEN)).await;
     if stops {
@@ -185,8 +185,8 @@ fn clients_that_stop_reading_neither_delay_others_nor_fill_memory() {
     let [before, after] = tasks.block_on(&runtime, async {
         for index in 0..clients {
             spawn_local(client(server.address(), index % DEAF_STEP == 0, crowd.clone()));
-            // Connections are opened one after the other: this test is not about reconnecting.
-            wait_until(&crowd, "the client is live", || crowd.live.get() + 64 > index).await;
+            // At most 64 connections are being opened at a time: this test is not about reconnecting.
+            wait_until(&crowd, "earlier clients are live", || crowd.live.get() + 64 > index).await;
         }
         wait_until(&crowd, "all clients are live", || crowd.live.get() == clients).await;
         let sender: Sender = Arc::new(Mutex::new(server.client().signed_in(&token)));
@@ -196,7 +196,7 @@ fn clients_that_stop_reading_neither_delay_others_nor_fill_memory() {
         [before, send_alerts(&crowd, &sender, clients - deaf, measure).await]
     });
     assert_eq!(crowd.closed.borrow()[..], [] as [String; 0], "the connection of each client that reads stays open");
-    // They are evicted when their queue is full, or TCP ends their connection if that takes longer than 30 seconds.
+    // The others are evicted when their queue is full, or TCP ends their connection if that takes more than 30 s.
     eventually("the sessions of all clients that do not read to end", || {
         let sessions = server.metric("eduhub_sessions{role=\"visitor\"}") as usize;
         (sessions == clients - deaf).then_some(())
@@ -216,6 +216,6 @@ fn report(clients: usize, before: [Duration; 2], after: [Duration; 2], resident:
     println!("{after:.1?}, p99 {slowdown:.2} times; at most {resident} bytes resident and {sockets} bytes in sockets");
     if clients >= CLIENTS_COMPARED {
         assert!(slowdown < SLOWDOWN_MAX, "the delay grew by a factor of {slowdown:.2}");
-        assert!(resident + sockets < MEMORY_MAX, "the hub has {resident} bytes, the sockets {sockets}");
+        assert!(resident + sockets < MEMORY_MAX, "the hub uses {resident} bytes, the sockets {sockets}");
     }
 }

@@ -23,13 +23,13 @@ const MIB: u64 = 1024 * 1024;
 /// Maximum growth of the resident memory during the flood.
 const GROWTH_MAX: u64 = 64 * MIB;
 const TERM: &str = "203001";
-/// Sections of the term; a list of them has more than a megabyte.
+/// Sections of the term; a list of them is larger than a megabyte.
 const SECTIONS: usize = 2_000;
 /// Students who register in each measurement of a run in `make test`.
 const STUDENTS: usize = 200;
 /// Rounds of a run in `make test`.
 const ROUNDS: usize = 1;
-/// Maximum number of rounds, in each of which a section gives three seats.
+/// Maximum number of rounds, in each of which three seats of a section are taken.
 const ROUNDS_MAX: usize = 20;
 /// The value of `FLOOD_LIMIT` for the hub's default limits.
 const DEFAULT: &str = "default";

@@ -103,7 +103,7 @@ fn a_victim_and_a_campus_sign_in_while_passwords_are_guessed() {
     }
     let first = sign_in(&mut server.client(), CAMPUS, None, "ann", PASSWORD).expect(200);
     let device = device_of(&first).expect("a device cookie");
-    // Ten wrong passwords for the victim, and more, from elsewhere.
+    // More wrong passwords for the victim than the limit of ten allows, from elsewhere.
     let is_limited = |from: &str| sign_in(&mut server.client(), from, None, "ann", "a guess").status == 429;
     eventually("the attacker to be limited", || is_limited(FAR[0]).then_some(()));
 

@@ -87,7 +87,7 @@ impl State {
 }
 
 impl Prepared {
-    /// The store of a hub that was killed.
+    /// Creates the store of a hub that was killed.
     fn killed() -> Self {
         let home = Home::new();
         let server = home.serve();
@@ -100,7 +100,7 @@ impl Prepared {
         Self::of(home)
     }
 
-    /// A store of an earlier version, with its last commits in the log.
+    /// Creates a store of an earlier version, with its last commits in the log.
     fn earlier() -> Self {
         let home = Home::new();
         let store = Connection::open(home.folder().join(STORE)).unwrap();
@@ -173,7 +173,8 @@ impl Prepared {
         self.command(&["import", "schedule.csv"])
     }
 
-    /// Returns whether the store in `path` has the imported schedule. It has all seats, and one of the two schedules.
+    /// Returns whether the store at `path` has the imported schedule. Checks that it has all seats, and one of the two
+    /// schedules.
     fn is_imported(&self, path: &Path, context: &str) -> bool {
         let found = State::of(path).unwrap_or_else(|error| panic!("{context}: {error}"));
         assert_eq!(found.seats, self.before.seats, "{context}");
@@ -407,7 +408,7 @@ fn a_stop_killed_at_any_call_keeps_every_seat() {
         assert!(!prepared.is_imported(&prepared.store(), &format!("a stop killed before call {killed}")));
     }
     println!("{killed} kills");
-    assert!(killed > 3, "the log is written back, removed, and the store is sealed: {killed}");
+    assert!(killed > 3, "the log is written back and removed, and the store is sealed: {killed}");
 }
 
 #[test]

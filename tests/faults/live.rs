@@ -28,7 +28,7 @@ const SEND_BUFFER_MAX: u64 = 256 * 1024;
 /// More unsent bytes than a client that reads ever has: a connection with as many is blocked.
 const BLOCKED_MIN: u64 = 32 * 1024;
 
-/// A hub with one worker, and therefore one relay, which sweeps all sessions at once.
+/// Returns the home of a hub with one worker, and therefore one relay, which sweeps all sessions at once.
 fn home() -> Home {
     Home::new().setting("server.workers", "1")
 }

@@ -22,7 +22,7 @@ use crate::support::wait::SetOnDrop;
 
 /// The number of connections of a run in `make test`.
 const CONNECTIONS: usize = 1_500;
-/// The connections of one address: fewer than the hub permits visitors of an address.
+/// The connections from one address: fewer than the hub allows visitors from one address.
 const PER_ADDRESS: usize = 5_000;
 /// The connections of one process, below the limit on open files of most systems.
 const PER_PROCESS: usize = 15_000;

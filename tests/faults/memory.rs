@@ -11,7 +11,7 @@ use crate::support::wait::eventually;
 const MIB: u64 = 1024 * 1024;
 /// Maximum growth of the resident memory during a flood.
 const GROWTH_MAX: u64 = 64 * MIB;
-/// Sections of the term; a list of them has more than a megabyte.
+/// Sections of the term; a list of them is larger than a megabyte.
 const SECTIONS: usize = 2_500;
 /// Number of distinct queries of the flood.
 const QUERIES: usize = 120;
@@ -54,7 +54,7 @@ pub(crate) fn caches(server: &Server) -> BTreeMap<String, (u64, u64)> {
     let caches: BTreeMap<_, _> =
         bytes.into_iter().map(|(cache, bytes)| (cache.clone(), (bytes, bounds[&cache]))).collect();
     for (cache, (bytes, bound)) in &caches {
-        assert!(bytes <= bound, "the cache {cache} has {bytes} bytes, more than {bound}");
+        assert!(bytes <= bound, "the cache {cache} holds {bytes} bytes, more than {bound}");
     }
     caches
 }
@@ -93,7 +93,7 @@ fn a_flood_of_distinct_lists_does_not_fill_the_memory() {
         requested += read_list(&mut visitor, &distinct_list(query), "identity");
         read_list(&mut visitor, &distinct_list(query), if query % 2 == 0 { "br" } else { "gzip" });
     }
-    assert!(requested > 2 * GROWTH_MAX, "negative control: a cache of all lists would have {requested} bytes");
+    assert!(requested > 2 * GROWTH_MAX, "negative control: a cache of all lists would take {requested} bytes");
     let growth = resident(&server).saturating_sub(before);
     let caches = caches(&server);
     println!("{QUERIES} lists of {} MiB added {} MiB: {caches:?}", requested / MIB, growth / MIB);

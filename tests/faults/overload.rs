@@ -314,7 +314,7 @@ fn overload_keeps_the_goodput_and_sheds_the_rest() {
     assert!(shed.unanswered < shed.overload.acknowledged / 4, "{} stored after their clients left", shed.unanswered);
     assert!(rejected > 0 && shed.health_checks > 0, "{rejected} rejected, {} health checks", shed.health_checks);
 
-    // Control: a hub that lets requests wait for as long as their clients cannot keep this up.
+    // Control: a hub that lets requests wait longer than their clients do cannot keep this up.
     let unshed = run(60_000, UNSHED_PEAK_CLIENTS);
     let (collapsed, gave_up) = (unshed.overload.goodput(), unshed.overload.count(Ending::GaveUp));
     println!(

@@ -158,8 +158,8 @@ fn seats(server: &Server) -> Value {
     server.client().get(&format!("/api/v1/seats?term={TERM}")).expect(200).json()
 }
 
-/// Sends alerts until `pause` of them are sent. Then registers and drops sections, and sends an alert after each round,
-/// until `stop` is set. Waits for `between` after each round: with thousands of clients the hub would otherwise send
+/// Sends alerts until `pause` is over. Then registers and drops sections, and sends an alert after each round,
+/// until `stop` is set. Waits for `between` after each round: with thousands of clients, the hub would otherwise send
 /// alerts as fast as it can.
 fn change_seats(server: &Server, home: &Home, pause: &Pause, stop: &AtomicBool, between: Duration) {
     let mut student = server.client().signed_in(&home.token("ada", "student"));

@@ -179,7 +179,7 @@ fn drip(server: &Server, begin: &str, drip: &[u8]) -> String {
     stream.write_all(begin.as_bytes()).expect("the hub reads");
     stream.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
     let (mut got, mut block) = (Vec::new(), [0; 4_096]);
-    // Each turn waits for 100 ms, so this ends after two minutes.
+    // Each turn waits for at most 100 ms, so this ends within about two minutes.
     for _ in 0..1_200 {
         match stream.read(&mut block) {
             Ok(0) => return String::from_utf8_lossy(&got).into_owned(),

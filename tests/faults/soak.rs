@@ -120,7 +120,7 @@ impl<'s> Connection<'s> {
     }
 }
 
-/// Visitors read lists, seats and pages.
+/// Reads lists, seats and pages, as visitors do.
 fn visit(load: &Load) {
     let (mut random, mut hub) = (load.random(1), Connection::new(load.server));
     let ids = load.schedule.ids();
@@ -142,7 +142,7 @@ fn visit(load: &Load) {
     });
 }
 
-/// Students read their dashboards and change their registrations and plans.
+/// Reads dashboards and changes registrations and plans, as students do.
 fn study(load: &Load) {
     let (mut random, mut hub) = (load.random(2), Connection::new(load.server));
     let (ids, tokens) = (load.schedule.ids(), load.home.tokens("student", "student", STUDENTS));
@@ -184,7 +184,7 @@ fn alert(random: &mut Random, ids: &[String]) -> Value {
     json!({"title": "An alert", "message": "x".repeat(1 + random.below(2_000)), "audience": audience})
 }
 
-/// Staff publish and cancel alerts, edit sections, read rosters, and import files.
+/// Publishes and cancels alerts, edits sections, reads rosters, and imports files, as staff do.
 fn administer(load: &Load) {
     let (mut random, mut hub) = (load.random(3), Connection::new(load.server));
     let (ids, token) = (load.schedule.ids(), load.home.token("registrar", "staff"));
@@ -221,7 +221,7 @@ fn administer(load: &Load) {
     });
 }
 
-/// WebSockets of visitors and students come, subscribe, and go, with or without a close frame.
+/// Opens WebSockets as visitors and students, subscribes, and closes the oldest ones, with or without a close frame.
 fn watch(load: &Load) {
     let (mut random, mut open) = (load.random(4), VecDeque::new());
     let (ids, tokens) = (load.schedule.ids(), load.home.tokens("student", "student", STUDENTS));

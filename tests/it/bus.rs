@@ -107,7 +107,7 @@ pub(crate) fn sign_out(token: u128) -> Event {
     Event::SignedOut { user: ann(), token: Some(Uuid::from_u128(token)), issued_until: None }
 }
 
-/// A commit with this sequence, in which the student gets this status.
+/// Returns a commit with this sequence, in which the student gets this status.
 fn registered(seq: u64, status: RegistrationStatus) -> Event {
     let crn = Crn::parse("10001").unwrap();
     let notice = Notice { student: ann(), crn, status, reason: Reason::Requested, at: Timestamp::UNIX_EPOCH };
@@ -116,7 +116,7 @@ fn registered(seq: u64, status: RegistrationStatus) -> Event {
     Event::RegistrationsChanged { term, seq, registrations, positions: Vec::new() }
 }
 
-/// A commit with this sequence, as other hubs receive it.
+/// Returns a commit with this sequence, as other hubs receive it.
 pub(crate) fn commit(seq: u64) -> Event {
     registered(seq, RegistrationStatus::Enrolled).for_other_hubs().expect("a hint")
 }

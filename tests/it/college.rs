@@ -156,7 +156,7 @@ pub fn monday(from: i8, to: i8) -> Meeting {
     }
 }
 
-/// Sets one field of a section to a value that depends on the number.
+/// A function that sets one field of a section to a value that depends on the number.
 pub type FieldChange = fn(&mut Section, u8);
 
 /// Returns a change to each field that a schedule file or the catalogue defines, with the name of the field.
@@ -442,7 +442,7 @@ pub fn replies_in_words(outcome: &Outcome) -> Vec<String> {
     }
 }
 
-/// Returns each notice as `STUDENT CRN STANDING REASON`, followed by the code of a refusal or by `reminder`, if any.
+/// Returns each notice as `STUDENT CRN STATUS REASON`, followed by the code of a refusal or by `reminder`, if any.
 pub fn notices_in_words(notices: &[Notice]) -> Vec<String> {
     let in_words = |n: &Notice| {
         let code = n.reason.code().map(|c| format!(" {}", c.as_str())).unwrap_or_default();

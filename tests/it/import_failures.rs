@@ -17,7 +17,7 @@ use crate::imports_hub::{Hub, TWO, options_for};
 
 const EVENTS: &str = "program,date,time,instructor,room,duration,description\nYoga,2030-03-01,9:00,,,60,\n";
 
-/// The numbers of commits of results and of events that still fail.
+/// How many of the next commits of results, and of events, fail.
 #[derive(Default)]
 struct Failures {
     results: AtomicUsize,

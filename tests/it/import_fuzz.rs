@@ -16,7 +16,7 @@ use crate::support::schedule_variants::{schedules, variant};
 
 /// The number of files of a run. `FUZZ_FILES` makes it longer.
 const FILES: usize = 400;
-/// Maximum memory of a run, in KiB. The files have a few KiB; the memory for a workbook is bounded to about 300 MiB.
+/// Maximum memory of a run, in KiB. The files are a few KiB long; a workbook takes at most about 300 MiB of memory.
 const PEAK_KIB_MAX: u64 = 400 * 1024;
 
 #[test]

@@ -5,7 +5,8 @@ use crate::support::simulation::{Costs, Layout, Load, Outcome, simulate};
 
 const SECTIONS: usize = 3_000;
 
-/// Costs in round numbers: a registration takes 1 ms of the hub and 2 ms of PostgreSQL, most of it for its batch.
+/// Returns costs in round numbers. A registration takes 1 ms of the hub and 2 ms of PostgreSQL, most of it for its
+/// batch.
 fn costs() -> Costs {
     let mut costs = Costs {
         batch: Load { hub: 0.000_9, postgres: 0.001_9 },
@@ -71,7 +72,7 @@ fn students_who_arrive_together_are_recorded_together() {
     let (calm, busy) = (run(&Morning::of(100, 7_200.0), 2), run(&Morning::of(20_000, 20.0), 2));
     // A write and the pause after it take about 20 ms, during which another of the 100 students sometimes arrives.
     assert!((90..=100).contains(&calm.recordings), "{}", calm.recordings);
-    // At most 50 writes per second and hub, although 400 students arrive.
+    // At most 50 writes per second and hub, although 400 students arrive per second.
     assert!((1..=2 * 50 * 20).contains(&busy.recordings), "{}", busy.recordings);
 }
 

@@ -8,7 +8,7 @@ use crate::college::user;
 use crate::imports_hub::{Hub, options_for};
 use crate::support::oneroster::zip;
 
-/// A full section has room on its waitlist, which an import does not use.
+/// The schedule of the term. A full section has room on its waitlist, which an import does not use.
 const SCHEDULE: &str = "crn,course,component,credits,cap,wl max,linked,days,time\n\
     1,MATH 151,lecture,4,3,0,,MWF,9:00-9:50\n\
     2,ART 2,lecture,3,1,9,,TR,9:00-9:50\n\

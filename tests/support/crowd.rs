@@ -32,7 +32,7 @@ pub struct Socket {
     pongs: Vec<u8>,
 }
 
-/// Opens a TCP connection whose receive buffer in the kernel is as small as `buffer`, or has the usual size.
+/// Opens a TCP connection. `buffer` is the size of its receive buffer in the kernel in bytes; `None` for the usual one.
 pub async fn connect(address: SocketAddr, buffer: Option<usize>) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     if let Some(len) = buffer {

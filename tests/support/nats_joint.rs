@@ -28,7 +28,7 @@ pub enum Fate {
     Reorder,
 }
 
-/// Carries messages until it is dropped.
+/// A thread that carries messages until this value is dropped.
 pub struct NatsJoint {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,

@@ -9,8 +9,8 @@ use std::process::Command;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-/// Prints all files of a bundle as JSON: a list of rows for each file. A row maps the names of the columns to its
-/// cells.
+/// A Python script that prints all files of a bundle as JSON: a list of rows for each file. A row maps the names of
+/// the columns to its cells.
 const READ: &str = r#"
 import csv, io, json, sys, zipfile
 with zipfile.ZipFile(sys.argv[1]) as bundle:
@@ -26,7 +26,8 @@ json.dump(rows, sys.stdout)
 /// The rows of each file of a bundle. A row maps the names of the columns to its cells.
 pub type Bundle = BTreeMap<String, Vec<BTreeMap<String, String>>>;
 
-/// Reads a bundle, and checks that every identifier is unique and every reference names a row.
+/// Reads a bundle. Checks that its manifest is correct, every reference names a row, and the identifiers in the
+/// referenced files are unique.
 pub fn read(folder: &Path, bytes: &[u8]) -> Bundle {
     let file = folder.join("bundle.zip");
     std::fs::write(&file, bytes).expect("the bundle can be written");

@@ -57,8 +57,8 @@ pub struct Costs {
     pub follow: Load,
     /// Per write that records when students were last seen.
     pub recording: Load,
-    /// Processor time of a hub, and bytes, for a frame with seats to one session: of each frame, and of each changed
-    /// section in it.
+    /// Processor time of a hub, and bytes, for a frame with seats to one session: per frame, and per changed section in
+    /// it.
     pub frame: f64,
     pub change: f64,
     pub frame_bytes: f64,
@@ -80,10 +80,10 @@ pub struct Layout {
     pub commit_wait: f64,
 }
 
-/// The counts of a simulation.
+/// The results of a simulation.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
-    /// Processor time per hub, and of PostgreSQL.
+    /// Processor time of each hub, and of PostgreSQL, in seconds.
     pub hubs: Vec<f64>,
     pub postgres: f64,
     pub batches: usize,
@@ -110,8 +110,8 @@ pub struct Outcome {
     pub peak: Rates,
 }
 
-/// Rates, or their sums over a [`BUCKET`]: busy processors of all hubs and of PostgreSQL, share of time for which the
-/// term's row is locked, and registrations, frames and bytes per second.
+/// Rates, or their sums over a [`BUCKET`]: busy processors of all hubs and of PostgreSQL, share of time during which
+/// the term's row is locked, and registrations, frames and bytes per second.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rates {
     pub hubs: f64,
@@ -162,7 +162,7 @@ struct Hub {
     cached: [Cached; ACTIONS],
 }
 
-/// A response that requests share until seats change.
+/// A response that is shared by all requests until seats change.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cached {
     version: usize,

@@ -138,7 +138,7 @@ impl Drop for TcpRelay {
     }
 }
 
-/// Counts a connection as open until it is dropped.
+/// A connection that counts as open until this value is dropped.
 struct Counted(Arc<Shared>);
 
 impl Drop for Counted {

@@ -9,8 +9,8 @@ use super::WAIT_MAX;
 /// The time between two checks of a condition.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Sets a flag when it is dropped, even by a panic. Threads that work until the flag is set would otherwise keep their
-/// scope, and with it the failed test, waiting forever.
+/// A guard that sets a flag when it is dropped, even by a panic. Threads that work until the flag is set would
+/// otherwise keep their scope, and with it the failed test, waiting forever.
 #[derive(Debug)]
 pub struct SetOnDrop<'f>(pub &'f AtomicBool);
 

@@ -10,7 +10,8 @@ const ANN: usize = 0;
 const BEN: usize = 1;
 const CAT: usize = 2;
 
-/// Two sections that no rule relates: section 0 with one seat and two positions, section 1 with five seats.
+/// Returns a term of two sections that no rule relates: section 0 with one seat and two positions, section 1 with five
+/// seats.
 fn term() -> Term {
     let definition =
         |capacity| Definition { capacity, waitlist_capacity: 2, credits: 3, same_course: 0, overlapping: 0 };
@@ -41,7 +42,7 @@ fn read_roster(section: usize, moment: u64, enrolled: &[usize], waitlist: &[usiz
     call(Request::ReadRoster { section }, moment, moment + 1, roster(enrolled, waitlist))
 }
 
-/// A correct history. Its calls follow each other, apart from the one without a response, which was executed.
+/// Returns a correct history. Its calls follow each other, apart from the one without a response, which was executed.
 fn right() -> Vec<Call> {
     let batch = Request::Batch { student: CAT, add: vec![1], drop: vec![0], swap: false, waitlist: false };
     let results = vec![Item::Held { is_new: None, standing: Standing::Enrolled, at: 7 }, Item::Dropped { at: 7 }];
@@ -159,7 +160,7 @@ fn a_sequence_that_goes_backward_is_rejected() {
     assert!(message.contains("has the sequence 1, but sequence 2 was read before"), "{message}");
 }
 
-/// Two overlapping changes to Ann's plan. Only a read after many registrations shows their order.
+/// Returns two overlapping changes to Ann's plan. Only a read after many registrations shows their order.
 fn plan_read_late(plan: Vec<usize>) -> Vec<Call> {
     let put = |section| Request::PutPlan { student: ANN, plan: vec![section] };
     let (mut calls, mut moment) =

@@ -67,7 +67,7 @@ const ROUNDS: usize = 2;
 /// Number of responses before a server is killed.
 const RESPONSES_PER_ROUND: usize = 1_500;
 
-/// Eight courses of two sections, in six slots.
+/// Returns a schedule of eight courses with two sections each, in six slots.
 fn schedule() -> Schedule {
     let row = |index: usize| {
         let start = 8 * 60 + u32::try_from(index % 3).unwrap() * 60;

@@ -142,7 +142,7 @@ impl Term {
         }
     }
 
-    /// Returns whether anything but times changed since the mark.
+    /// Returns whether anything but the latest time changed since the mark.
     pub(crate) fn has_changed_since(&self, mark: usize) -> bool {
         self.journal[mark..].iter().any(|former| !matches!(former, Former::Latest(_)))
     }

@@ -2,7 +2,7 @@
 
 use super::record::{Call, Item, Millisecond, Request, Response};
 
-/// Returns the sections that a call drops, and when they were dropped as its response states.
+/// Returns the sections that a call drops, and when they were dropped, as far as its response states it.
 fn drops(call: &Call) -> Vec<(usize, Option<Millisecond>)> {
     let (sections, before) = match &call.request {
         Request::Drop { section, .. } => (std::slice::from_ref(section), 0),

@@ -3,10 +3,10 @@
 //! It follows Wing and Gong (1993) with the memoization of Lowe (2017): a call may be next when no other open call had
 //! ended before it was sent. A response that changed nothing is placed as soon as it fits, which is never wrong. Of the
 //! writes that fit, the one that the hub decided first by the time in its response is tried first. That time only
-//! guides the search: another order is found when the clock was set. A call without a response is placed only where it
-//! can explain the response that has to come next, and is left out once a write of the next server was placed. If no
-//! order is found, a drop without a response is placed at the time that its repetition states. The calls of each plan
-//! are ordered before all others.
+//! guides the search: another order is found if the clock was set. A call without a response is placed only where it
+//! can explain the response that has to come next, and is left out once a write of the next server has been placed. If
+//! no order is found, a drop without a response is placed at the time that its repetition states. The calls of each
+//! plan are ordered before all others.
 
 use std::collections::HashSet;
 
@@ -64,7 +64,7 @@ struct Step {
     slot: usize,
     /// Whether the call was left out because its server has ended.
     is_left_out: bool,
-    /// How far the history was open before this step, and the latest moment at which a placed write was sent.
+    /// The number of calls opened before this step, and the latest moment at which a write placed before it was sent.
     opened: usize,
     latest_write: u64,
     mark: usize,
@@ -99,7 +99,7 @@ struct Search<'h> {
     choices: Choices,
     changed_nothing: Vec<bool>,
     term: Term,
-    /// Calls that may be next if only answered calls are considered, and later ones.
+    /// Unplaced calls that were sent before the first answered write among them ended.
     open: Vec<usize>,
     opened: usize,
     latest_write: u64,

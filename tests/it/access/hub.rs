@@ -1,4 +1,4 @@
-//! The whole application in this process, with its own store and a Plone that does not respond.
+//! The whole application in this process, with its own store and an unreachable Plone.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;

@@ -54,7 +54,7 @@ fn instructors_read_the_rosters_of_their_own_sections() {
     assert_eq!(sections_of(&hub, "zero", " ann  LEE"), ["1"], "by the display name");
     assert_eq!(sections_of(&hub, "other", "Other Teacher"), [""; 0]);
     assert_eq!(sections_of(&hub, "stated", "Someone"), ["2"], "by the name that the settings state");
-    assert_eq!(sections_of(&hub, "impostor", "Bob Ray"), [""; 0], "the settings state another user");
+    assert_eq!(sections_of(&hub, "impostor", "Bob Ray"), [""; 0], "the settings give the name to another user");
     let disclosures = hub.signed_in_as(&student("ann")).get("/api/v1/me/disclosures").expect(200).json();
     let read = &disclosures["items"][0];
     assert_eq!((&read["action"], &read["role"]), (&json!("roster.read"), &json!("instructor")), "{disclosures:#}");

@@ -43,7 +43,7 @@ const IN_SANDBOX: [(&str, &str); 9] = [
     ("DELETE", "/api/v1/admin/demo/sandboxes/{term}"),
 ];
 
-/// The statement of a response about the caller's rights.
+/// The caller's rights, as a response states them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     /// The caller may do this. The request may still be invalid.

@@ -52,8 +52,8 @@ fn plan_of(index: usize, seed: u32) -> Vec<Value> {
     (0..3 + index % 2).map(entry).collect()
 }
 
-/// Opens the term in the past, and even earlier for some students. One has a hold. Returns when registration opens for
-/// each student.
+/// Sets opening times in the past: that of the term, and earlier ones for some students. One student has a hold.
+/// Returns when registration opens for each student.
 fn put_facts(staff: &mut Client) -> Vec<String> {
     staff.put_json(&format!("/api/v1/terms/{TERM}"), &json!({"opens_at": "2020-01-10T08:00:00Z"})).expect(200);
     let opens_at = |index: usize| match index % 4 {
@@ -86,8 +86,8 @@ fn rehearse(staff: &mut Client, body: &Value) -> Value {
     ended(staff, &task)
 }
 
-/// The result of registering: refusals by code, students with all and with none of their plans, and after how many
-/// students each section was full.
+/// The result of registering: refusals by code, students with all and with none of their planned sections, and after
+/// how many students each section was full.
 #[derive(Debug, Default, PartialEq)]
 struct Totals {
     refusals: BTreeMap<String, u64>,

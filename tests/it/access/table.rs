@@ -9,7 +9,7 @@ pub(super) enum Access {
     Visitor,
     /// Everyone; pages of other sites are refused.
     OwnPage,
-    /// Everyone whose credentials, if there are some, are valid; pages of other sites are refused.
+    /// Everyone whose credentials, if there are any, are valid; pages of other sites are refused.
     Stream,
     /// Every signed-in user.
     SignedIn,

@@ -114,7 +114,7 @@ fn shuffles_are_permutations_that_depend_on_the_seed() {
     assert_eq!(shuffled(0, 1), Vec::<usize>::new());
 }
 
-/// Prints how long the plans of a college take. `REHEARSAL_PLANS` sets their number.
+/// Prints how long it takes to rehearse the plans of a college. `REHEARSAL_PLANS` sets their number.
 #[test]
 fn the_plans_of_a_college_are_rehearsed() {
     let plans = std::env::var(PLANS_VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_usize);

@@ -240,8 +240,8 @@ impl Naive {
         any_of.iter().any(|other| self.registration(student, other).is_some_and(|r| r.status == Status::Offered))
     }
 
-    /// Returns the sections in which a student on a waitlist gets seats now, or the code of being passed over. The code
-    /// is empty if other students come first.
+    /// Returns the sections in which a student on a waitlist gets seats now, or the code with which the student is
+    /// passed over. The code is empty if other students come first.
     pub(super) fn promotable(&self, student: &str, crn: &str) -> Result<Vec<String>, String> {
         if self.is_offered_alternative(student, crn) {
             return Err("already_in_course".to_owned());

@@ -3,7 +3,7 @@
 //!
 //! Among its guarantees: drops are always allowed, unless a hold blocks them; a batch drops first, and the seats that
 //! it frees go to the waitlists before it adds; waitlists are processed in the order in which they were affected, then
-//! those of the affected students, by name; a student is notified once for each reason of being passed over.
+//! those of the affected students, by name; a student is notified once for each reason for being passed over.
 
 use eduhub::domain::command::{Batch, Command, WaitlistMove};
 use eduhub::domain::offer::TermOffers;

@@ -157,7 +157,7 @@ impl Naive {
         self.in_words(student, &crn, true)
     }
 
-    /// The student gets the seat that was kept, in the reservation for which it was kept.
+    /// Gives a student the seat that was kept, in the reservation for which it was kept.
     fn enroll_offered(&mut self, student: &str, crn: &str) {
         let reserved_for = self.registration(student, crn).unwrap().reserved_for.clone();
         self.set_status(student, crn, Status::Enrolled, "self");

@@ -17,7 +17,7 @@ impl Naive {
         first
     }
 
-    /// Orders the waitlists of a student by the student's priority.
+    /// Gives the waitlist positions of a student the student's priority.
     pub(super) fn order_by_priority(&mut self, student: &str) {
         let priority = self.priority_of(student);
         for one in &mut self.registrations {

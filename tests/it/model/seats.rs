@@ -79,8 +79,8 @@ impl Naive {
         self.free_without(section, 0, 0)
     }
 
-    /// Returns the same number as if `fewer` more seats of the pool were taken, and `fewer_held` fewer were reserved in
-    /// its other sections.
+    /// Returns what [`Self::free`] would return if `fewer` more seats of the pool were taken, and `fewer_held` fewer
+    /// were reserved in its other sections.
     fn free_without(&self, section: &SectionRecord, fewer: u32, fewer_held: u32) -> u32 {
         let own = self.own_free(section);
         let pool = self.pool(&section.definition);

@@ -14,7 +14,7 @@ use super::history::{History, Step, any_history};
 use super::play;
 use crate::support::random::{length_of_run, seed};
 
-/// Number of histories in `make test`, each of 10 to 80 steps. Without optimization, one processor runs about 70 per
+/// Number of histories in `make test`, each of 10 to 81 steps. Without optimization, one processor runs about 70 per
 /// second.
 const HISTORIES: u64 = 2_000;
 /// Maximum number of attempts to shrink a failing history. Each takes a few milliseconds.

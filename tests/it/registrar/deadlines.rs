@@ -12,12 +12,12 @@ use crate::college::{crn, drop_section, minute, register, register_or_wait, sect
 use super::harness::Harness;
 use super::{reply_to, students_of};
 
-/// A deadline that the timer reaches at once, and the clock only when a test sets it.
+/// Returns a deadline that the timer reaches at once, and the clock only when a test sets it.
 fn soon() -> Timestamp {
     minute(1) + SignedDuration::from_millis(20)
 }
 
-/// A deadline that no timer reaches during a test.
+/// Returns a deadline that no timer reaches during a test.
 fn much_later() -> Timestamp {
     minute(600)
 }

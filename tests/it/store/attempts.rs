@@ -1,4 +1,4 @@
-//! Tests of how a store keeps the chain of attempts, reads histories, and deletes and erases.
+//! Tests of how a store keeps the chain of attempts, reads histories, deletes old attempts, and erases people.
 
 use eduhub::domain::attempt::{Hash, Receipt};
 use eduhub::domain::attempt_chain::HEADS_EVERY;

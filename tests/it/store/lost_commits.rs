@@ -38,7 +38,7 @@ enum Fault {
 struct Relay {
     port: u16,
     fault: Arc<AtomicU8>,
-    /// Requests that a delayed `COMMIT` is forwarded. The sender in it reports that PostgreSQL has replied.
+    /// Requests to forward a delayed `COMMIT`. The sender in each reports that PostgreSQL has replied.
     release: Sender<Sender<()>>,
 }
 

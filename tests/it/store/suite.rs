@@ -355,7 +355,8 @@ pub(crate) fn pruning_replaced_sections_changes_nothing_visible<F: StoreFixture>
     assert_eq!(numbers(&loaded, "S449"), Some([3, 0, 0, 3]));
 }
 
-/// Stages an import that sets the capacity 5; then staff set the same capacity for X, and close it.
+/// Stages an import that sets the capacity 5. Then staff set the same capacity for X and close it, and set the number
+/// of students enrolled in Y outside the hub.
 fn edited_while_staged<F: StoreFixture>() -> (StoredTerm<F>, Command) {
     let mut term = StoredTerm::<F>::with_sections([section("X"), section("Y")]);
     let import = term.stage(vec![(section("X").seats(5), None), (section("Y").seats(5), None)]);
@@ -367,7 +368,8 @@ fn edited_while_staged<F: StoreFixture>() -> (StoredTerm<F>, Command) {
     (term, import)
 }
 
-/// Checks that X has the capacity of the import and the status set by staff, now and after reopening.
+/// Checks that X has the capacity of the import and the status set by staff, and that Y has the number set by staff,
+/// now and after reopening.
 fn assert_closed_with_five_seats<F: StoreFixture>(term: StoredTerm<F>) {
     for loaded in [&load(&term.store), &term.reopen().loaded] {
         let x = loaded.sections.iter().find(|s| s.state.section.id.crn.as_str() == "X").unwrap();
