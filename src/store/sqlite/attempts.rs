@@ -323,7 +323,7 @@ fn history(
             let user: String = row.get(15)?;
             Ok((attempt_at(row)?, UserName::stored(&user).map_err(|e| unreadable(15, e))?))
         });
-        // Older attempts were deleted after their retention.
+        // Older attempts were deleted after the retention period.
         let Some((attempt, user)) = read.optional()? else { break };
         let is_its = match subject {
             Subject::Student(student) => attempt.student == student,
