@@ -58,7 +58,7 @@ pub fn load_or_generate(configured: Option<&SecretString>, file: &Path) -> Resul
     }
 }
 
-/// Returns the configured secret or the one in the file. Used by `eduhub token`.
+/// Returns the configured secret or the one in the file. Used by commands that sign tokens.
 ///
 /// # Errors
 /// When there is no secret, it is too short, or the file cannot be read.

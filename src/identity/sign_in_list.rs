@@ -169,7 +169,7 @@ async fn write_all(
             (batch.len(), store.record_sign_ins(std::mem::take(&mut batch)))
         };
         if let Err(error) = write.await {
-            log::warn!("{count} sign-ins were not stored; the list of their users lacks them after a restart: {error}");
+            log::warn!("{count} sign-ins were not stored and will not be listed after a restart: {error}");
         }
     }
 }
