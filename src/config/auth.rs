@@ -61,7 +61,7 @@ pub struct Oidc {
 /// The names of the claims, or headers, that state facts about students. An empty name stands for no claim.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FactClaims {
-    /// Lists the groups of a student.
+    /// The student's groups in the hub.
     pub groups: String,
     /// The program of study.
     pub program: String,
@@ -123,7 +123,7 @@ pub struct Proxy {
     pub title: String,
     /// The address at which the web server signs users out; empty for none.
     pub logout_url: String,
-    /// Sources whose users this one takes over.
+    /// Sources whose users the web server takes over, such as `plone`.
     pub takes_over: Vec<String>,
 }
 
