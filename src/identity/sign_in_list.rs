@@ -1,5 +1,5 @@
-//! The sign-ins of each user, which the user can see and end. A request costs one map lookup; what changes is written
-//! in batches by a task.
+//! The sign-ins of each user, which the user can see and end. Recording a request costs one map lookup, and a task
+//! writes changes in batches.
 
 use std::sync::Arc;
 
