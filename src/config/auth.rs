@@ -19,7 +19,8 @@ pub struct Auth {
     pub previous_secret: Option<SecretString>,
     /// How long a sign-in lasts.
     pub session_ttl: Duration,
-    /// Whom to ask when a sign-in fails, such as `the IT help desk, help@college.edu`; empty for the administrators.
+    /// Where users get help when single sign-on fails, such as `the IT help desk, help@college.edu`; empty for the
+    /// administrators.
     pub help: String,
     /// `[auth.oidc.NAME]`: providers of OpenID Connect, by name.
     pub oidc: BTreeMap<String, Oidc>,
