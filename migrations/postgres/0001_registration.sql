@@ -141,7 +141,7 @@ CREATE TABLE attempts (
     -- attempt_students.id
     student         bigint NOT NULL,
     crn             text COLLATE "C" NOT NULL,
-    -- 0 register, 1 drop, 2 promote
+    -- 0 register, 1 drop, 2 promote, 3 lapse, 4 reorder
     action          bigint NOT NULL,
     result          text NOT NULL,
     repeated        boolean NOT NULL,

@@ -1,4 +1,4 @@
--- Plans of students, one-off events, and the tasks that imported them.
+-- Plans of students, one-off events, and import tasks.
 
 CREATE TABLE plans (
     user      TEXT PRIMARY KEY,

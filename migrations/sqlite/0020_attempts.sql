@@ -9,7 +9,7 @@ CREATE TABLE attempts (
     -- attempt_students.id
     student         INTEGER NOT NULL,
     crn             TEXT NOT NULL,
-    -- 0 register, 1 drop, 2 promote
+    -- 0 register, 1 drop, 2 promote, 3 lapse, 4 reorder
     action          INTEGER NOT NULL,
     result          TEXT NOT NULL,
     repeated        INTEGER NOT NULL,

@@ -11,5 +11,5 @@ ALTER TABLE seats ADD COLUMN reserved TEXT;
 -- For a seat that was reserved, the group for which it was reserved.
 ALTER TABLE registrations ADD COLUMN reserved_for TEXT;
 
--- The deadlines to add, to drop and to be promoted: a JSON object.
+-- The deadlines to add, to drop, and to join and be promoted from waitlists: a JSON object.
 ALTER TABLE terms ADD COLUMN cutoffs TEXT NOT NULL DEFAULT '{}';

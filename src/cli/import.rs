@@ -138,7 +138,7 @@ fn import(config: &Config, path_of_file: &Path, path: &str, options: ImportOptio
     let file = File::open(path_of_file).map_err(unreadable)?;
     let bytes = file.metadata().map_err(unreadable)?.len();
     if bytes > FILE_LEN_MAX {
-        return Err(Failure::failed(format!("a file can have at most {} MiB", FILE_LEN_MAX / 1024 / 1024)));
+        return Err(Failure::failed(format!("a file can be at most {} MiB", FILE_LEN_MAX / 1024 / 1024)));
     }
     let task = actix_rt::System::new().block_on(async {
         match access(config, Role::Staff)? {

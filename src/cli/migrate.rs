@@ -9,7 +9,7 @@ use crate::config::{Config, Store, StoreUrl};
 
 use crate::cli::{CommandResult, Failure, print_line};
 
-/// What is moved.
+/// Arguments of `migrate`.
 #[derive(Debug, Args)]
 pub(super) struct MigrateArguments {
     /// The embedded store, as sqlite:PATH

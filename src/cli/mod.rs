@@ -1,4 +1,5 @@
-//! The command line. Exit status: 0 success, 1 failure or a negative result, 2 invalid arguments or settings.
+//! The command line. Exit status: 0 success, 1 failure or a negative result, 2 invalid arguments or settings, or a
+//! store that `verify` cannot read.
 //!
 //! - [`serve`]: runs a hub; [`import`]: imports a schedule, or facts about students
 //! - [`store`]: `backup`, `restore`, `verify`, `attempts`; [`migrate`]: moves a store to PostgreSQL

@@ -19,7 +19,8 @@ pub struct Auth {
     pub previous_secret: Option<SecretString>,
     /// How long a sign-in lasts.
     pub session_ttl: Duration,
-    /// Whom to ask when a sign-in fails, such as `the IT help desk, help@college.edu`; empty for the administrators.
+    /// Where users get help when single sign-on fails, such as `the IT help desk, help@college.edu`; empty for the
+    /// administrators.
     pub help: String,
     /// `[auth.oidc.NAME]`: providers of OpenID Connect, by name.
     pub oidc: BTreeMap<String, Oidc>,
@@ -61,7 +62,7 @@ pub struct Oidc {
 /// The names of the claims, or headers, that state facts about students. An empty name stands for no claim.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FactClaims {
-    /// Lists the groups of a student.
+    /// The student's groups in the hub.
     pub groups: String,
     /// The program of study.
     pub program: String,
@@ -123,7 +124,7 @@ pub struct Proxy {
     pub title: String,
     /// The address at which the web server signs users out; empty for none.
     pub logout_url: String,
-    /// Sources whose users this one takes over.
+    /// Sources whose users the web server takes over, such as `plone`.
     pub takes_over: Vec<String>,
 }
 

@@ -294,7 +294,7 @@ fn logout_url(value: &RawValue) -> ValueResult<String> {
     }
 }
 
-/// Parses the URL of an issuer. The hub trusts its keys to identify users, so it needs https, except on this machine.
+/// Parses the URL of an issuer. The issuer's keys identify users, so its URL must use https, except on this machine.
 fn issuer(value: &RawValue) -> ValueResult<String> {
     let text = text(value)?;
     let url = Url::parse(&text).ok().filter(|url| url.query().is_none() && url.fragment().is_none());

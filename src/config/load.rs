@@ -199,7 +199,7 @@ fn set_value(config: &mut Config, name: &str, value: &RawValue) -> Option<ValueR
     all().find(|setting| setting.name == name).map(|setting| (setting.set)(config, value))
 }
 
-/// Parses the value of an entry of `[roles.subjects]`.
+/// Parses the value of an entry of `[roles.subjects]` or `[plone.roles.subjects]`.
 fn staff_subjects(names: &[String]) -> Result<StaffSubjects, String> {
     if names.iter().any(|name| name.trim() == ALL_SUBJECTS) {
         let alone = names.len() == 1;

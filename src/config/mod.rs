@@ -130,7 +130,7 @@ pub struct Limits {
     pub connections_per_user: usize,
     /// Live sessions per address.
     pub connections_per_address: usize,
-    /// Connections per address on which no signed-in user has sent a request.
+    /// Connections per address, except those on which a signed-in user has sent a request.
     pub visitor_connections_per_address: usize,
 }
 

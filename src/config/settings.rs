@@ -355,8 +355,8 @@ const SETTINGS: [Setting; 50] = [
     },
     Setting {
         name: "limits.visitor_connections_per_address",
-        about: "Connections from an address on which no signed-in user has sent a request. A whole campus may share\n\
-                one. Connections of trusted proxies are not counted.",
+        about: "Connections from an address, except those on which a signed-in user has sent a request. A whole\n\
+                campus may share one address. Connections of trusted proxies are not counted.",
         show: |c| c.limits.visitor_connections_per_address.to_string(),
         set: |c, v| v.integer(0..=1_000_000).map(|value| c.limits.visitor_connections_per_address = value),
     },

@@ -22,7 +22,8 @@ use crate::store::StoreError;
 use crate::store::accounts::AuditEntry;
 use crate::store::provider_sign_ins::{OpenSignIn, ProviderSignIn, ProviderUser, SelectedSignIn, SignInSelector};
 
-/// Tokens that are revoked at the same time: as many as the store writes in one commit without delaying a registration.
+/// Maximum number of tokens that are revoked at the same time: as many as the store writes in one commit without
+/// delaying a registration.
 const REVOKED_AT_ONCE: usize = 64;
 
 /// A user whom a provider has identified.
@@ -215,8 +216,8 @@ impl Identity {
         let is_outdated = |open: &OpenSignIn| {
             let provider = self.settings.external.iter().find(|provider| provider.source.to_string() == open.source);
             let Some(provider) = provider else { return false };
-            let is_decided = open.mapping.as_ref() == Some(&provider.mapping);
-            open.issuer != provider.issuer || (open.rights.role() > Role::Student && !is_decided)
+            let is_same_mapping = open.mapping.as_ref() == Some(&provider.mapping);
+            open.issuer != provider.issuer || (open.rights.role() > Role::Student && !is_same_mapping)
         };
         let open = self.provider_sign_ins.open_sign_ins(self.clock.now()).await?;
         let outdated: Vec<_> = open.into_iter().filter(is_outdated).map(|open| open.sign_in).collect();

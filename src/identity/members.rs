@@ -263,7 +263,8 @@ impl Members {
         self.store.remove_member(user, now).await
     }
 
-    /// Removes the member with this username, if there is one, because an earlier provider now has it.
+    /// Removes the member with this username, if there is one. The audit trail then states that a local account has
+    /// the name.
     pub(super) async fn remove_if_member(&self, user: &UserName) -> Result<(), StoreError> {
         let is_member = self.active.contains_key(user) || self.store.member(user).await?.is_some();
         if is_member { self.remove(user, &AuditDetail::NameIsLocal).await } else { Ok(()) }

@@ -10,7 +10,8 @@
 //! - [`own_account`]: what users can change in their own accounts; [`second_factor`]: one-time codes; [`sign_in_list`]:
 //!   the sign-ins of each user
 //! - `names`: usernames as people type them; `name_locks`: locks under which they are claimed
-//! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for live sessions
+//! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for live sessions;
+//!   `sealed_tickets`: those that every hub on a shared store accepts
 //! - [`password`]: argon2id on dedicated threads; [`password_rules`]: which new passwords are accepted; [`limits`]:
 //!   limits on requests; [`attempts`]: limits on failed sign-ins; [`device`]: cookies of browsers that have signed in
 //!   before

@@ -87,8 +87,8 @@ struct Lanes {
 }
 
 impl Lanes {
-    /// Queues work. Returns false if the lane already holds as much work as the queue has room left. Therefore, however
-    /// many lanes are full, the first work of another lane has room.
+    /// Queues work. Returns false if the lane's queued work is at least as much as the room left in the queue.
+    /// Therefore, however many lanes are full, the first work of another lane has room.
     fn push(&mut self, lane: Option<Origin>, work: Work) -> bool {
         let queued = self.waiting.get(&lane).map_or(0, VecDeque::len);
         if queued >= WAITING_MAX.saturating_sub(self.len) {

@@ -11,7 +11,7 @@ use crate::domain::precis;
 pub const PASSWORD_CHARS_MIN: usize = 12;
 /// Maximum length of a password, in bytes: more than any password manager creates, and a bound on the work to hash it.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
-/// Maximum number of characters at the ends of a common password, such as a year or signs, that do not make it a
+/// Maximum number of characters at the ends of a common password, such as a year or symbols, that do not make it a
 /// different one.
 const AFFIX_CHARS_MAX: usize = 8;
 /// The shortest common password or name that is recognized within a password.
@@ -86,14 +86,14 @@ fn letters_and_digits(text: &str) -> String {
     text.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
-/// Returns the shortest text whose repetition is `text`; the last one may be cut off.
+/// Returns the shortest text that yields `text` when it is repeated; the last repetition may be cut off.
 fn repeated_unit(text: &[char]) -> &[char] {
     let is_period = |period: &usize| (*period..text.len()).all(|at| text[at] == text[at - period]);
     let period = (1..=text.len() / 2).find(is_period).unwrap_or(text.len());
     &text[..period]
 }
 
-/// Returns `text` without the digits and signs at its ends, if there are only a few.
+/// Returns `text` without the digits and symbols at its ends, if there are only a few.
 fn stem(text: &[char]) -> Option<&[char]> {
     let first = text.iter().position(|c| c.is_alphabetic())?;
     let last = text.iter().rposition(|c| c.is_alphabetic())?;
@@ -109,7 +109,7 @@ fn is_sequence(text: &[char]) -> bool {
     [1, -1].iter().any(|up| text.windows(2).map(step).all(|next| next == *up || next == -9 * up))
 }
 
-/// Returns whether the list has `text`, as it is or with digits and signs read as the letters that they resemble.
+/// Returns whether the list has `text`, as it is or with digits and symbols read as the letters that they resemble.
 fn is_common(text: &[char]) -> bool {
     let read_as = |one: char| {
         let letter = |c: &char| match c {

@@ -138,7 +138,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_rush_of_users_uses_a_tenth_of_the_writer() {
         const USERS: usize = 1_000;
-        // How long each write takes; the minimum duration of all of them.
+        // For each duration of a write, the minimum duration of all writes together.
         let (fast, slow) = (Duration::from_millis(2), Duration::from_millis(300));
         for (took, expected) in [(fast, fast * 20 * 10), (slow, (slow + PAUSE_MAX) * 20)] {
             let (queue, people) = mpsc::channel(USERS);

@@ -17,7 +17,7 @@ use crate::store::schedule_feeds::{ScheduleFeed, ScheduleFeedStore};
 
 /// Time after which a feed may be read once more. Calendar programs read a feed a few times a day.
 const READ_INTERVAL: Duration = Duration::from_secs(10);
-/// Number of reads of a feed in a row: a student's devices may all start together, and repeat a read.
+/// Maximum number of reads of a feed in a row: a student's devices may all start together, and repeat a read.
 const READS_MAX: NonZeroU32 = NonZeroU32::MIN.saturating_add(11);
 /// Number of reads after which the counts of idle feeds are removed.
 const READS_PER_CLEANUP: usize = 10_000;

@@ -52,7 +52,7 @@ impl ProviderSignInStore for SealedIdTokens {
 
     fn put_sign_in(&self, user: ProviderUser, mut sign_in: ProviderSignIn) -> StoreFuture<bool> {
         let id_token = sign_in.id_token.take();
-        // Without an ID token, the provider may ask at a sign-out who signs out.
+        // Without an ID token, the provider may ask at a sign-out who is signing out.
         sign_in.id_token = id_token.and_then(|text| self.keys.seal(&sign_in.token.to_string(), &text));
         self.store.put_sign_in(user, sign_in)
     }

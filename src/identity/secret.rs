@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::private_files;
 
-/// Minimum length of the secret in bytes: the size of the hash output (RFC 7518, 3.2).
+/// Minimum length of the secret in bytes: the size of the hash output (RFC 7518, section 3.2).
 pub const SECRET_LEN_MIN: usize = 32;
 
 /// Why no secret is available. The texts are for the operator.
@@ -58,7 +58,7 @@ pub fn load_or_generate(configured: Option<&SecretString>, file: &Path) -> Resul
     }
 }
 
-/// Returns the configured secret or the one in the file. Used by `eduhub token`.
+/// Returns the configured secret or the one in the file. Used by commands that sign tokens.
 ///
 /// # Errors
 /// When there is no secret, it is too short, or the file cannot be read.

@@ -53,7 +53,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 pub struct Settings {
     /// Lifetime of a sign-in (`[auth] session_ttl_s`).
     pub session_ttl: Duration,
-    /// Maximum number of failed sign-ins a minute of one account; 0 means no limit (`[limits] login_per_minute`).
+    /// Maximum number of failed sign-ins a minute of one account from one network or device; 0 means no limit
+    /// (`[limits] login_per_minute`).
     pub login_per_minute: u32,
     /// Maximum number of requests a second of one user; 0 means no limit (`[limits] requests_per_second`).
     pub requests_per_second: u32,

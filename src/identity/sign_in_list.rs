@@ -1,5 +1,5 @@
-//! The sign-ins of each user, which the user can see and end. A request costs one map lookup; what changes is written
-//! in batches by a task.
+//! The sign-ins of each user, which the user can see and end. Recording a request costs one map lookup, and a task
+//! writes changes in batches.
 
 use std::sync::Arc;
 
@@ -169,7 +169,7 @@ async fn write_all(
             (batch.len(), store.record_sign_ins(std::mem::take(&mut batch)))
         };
         if let Err(error) = write.await {
-            log::warn!("{count} sign-ins were not stored; the list of their users lacks them after a restart: {error}");
+            log::warn!("{count} sign-ins were not stored and will not be listed after a restart: {error}");
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Tickets with which a page opens a live session. A token in a URL would be logged; a ticket is valid once and for 30
-//! s.
+//! seconds.
 //!
 //! The tickets of a hub with the embedded store are random and exist in memory only. Hubs that share a store issue
 //! encrypted ones ([`crate::identity::sealed_tickets`]).

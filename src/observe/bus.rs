@@ -46,7 +46,7 @@ pub(super) fn watch(metrics: &Metrics, link: &Arc<Link>) -> prometheus::Result<(
         number(state.queued.load(Relaxed))
     })?;
     let state = link.clone();
-    metrics.watch_value("eduhub_bus_hubs", "Other hubs whose messages have arrived in the last seconds", move || {
+    metrics.watch_value("eduhub_bus_hubs", "Other hubs whose messages have arrived in the last 5 seconds", move || {
         number(state.hubs.load(Relaxed))
     })
 }

@@ -27,7 +27,7 @@ impl Observed {
         tokio::spawn(async move {
             let mut ticks = interval(INTERVAL);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            // The first tick is immediate, and that reading has been taken.
+            // The first tick is immediate, and the reading for it was taken above.
             ticks.tick().await;
             loop {
                 ticks.tick().await;

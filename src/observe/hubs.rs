@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 const KNOWN_MAX: Duration = Duration::from_secs(300);
 /// Maximum number of other hubs that are listed.
 const HUBS_MAX: usize = 64;
-/// Maximum length of the name of a hub, in characters. A longer one is cut.
+/// Maximum length of the name of a hub, in characters. A longer one is truncated.
 const NAME_CHARS_MAX: usize = 100;
 
 /// The states of all hubs.

@@ -172,7 +172,9 @@ impl Observed {
         count("eduhub_catch_ups_total", "Batches that read what other hubs had committed before them", |w| {
             w.catch_ups.load(Relaxed)
         })?;
-        count("eduhub_commit_microseconds_total", "Time spent in commits", |w| w.commit_us_total.load(Relaxed))?;
+        count("eduhub_commit_microseconds_total", "Microseconds spent in commits", |w| {
+            w.commit_us_total.load(Relaxed)
+        })?;
         let writer = self.writer.clone();
         metrics.watch_value("eduhub_commit_last_seconds", "Duration of the last commit", move || {
             std::time::Duration::from_micros(writer.last_commit_us.load(Relaxed)).as_secs_f64()

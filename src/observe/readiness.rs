@@ -11,7 +11,7 @@ pub type Check = Box<dyn Fn() -> Result<(), CheckProblem> + Send + Sync>;
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
 #[serde(tag = "code", content = "args", rename_all = "snake_case")]
 pub enum CheckProblem {
-    /// A commit failed, and the store reads its state again.
+    /// A commit failed, and the store cannot be written yet.
     #[error("recovering from a failed commit")]
     StoreRecovering,
     /// The registrars of some terms have not published their sections yet.
@@ -54,7 +54,7 @@ pub enum BusReadiness {
     Local,
     /// Events reach other hubs.
     Connected,
-    /// Events do not reach other hubs, which read changes from the store instead; the hub is ready without it.
+    /// Events do not reach other hubs, which read changes from the store instead; readiness is not affected.
     Degraded,
 }
 
@@ -69,7 +69,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Creates a readiness without checks, of a hub without connection to others. The state of Plone is reported but
+    /// Creates a readiness without checks, of a hub without a connection to others. The state of Plone is reported but
     /// does not affect readiness.
     #[must_use]
     pub fn new(plone: impl Fn() -> PloneReadiness + Send + Sync + 'static) -> Self {

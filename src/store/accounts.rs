@@ -176,8 +176,8 @@ pub trait AccountStore: SignInStore + SecondFactorStore {
     /// Returns the usernames and display names of all users above students, by account, sign-in or token. A user may
     /// occur several times, with different display names.
     fn names_above_students(&self) -> StoreFuture<Vec<(UserName, String)>>;
-    /// Returns the names of accounts, members and users who were seen that are not plain ASCII or are `.` or `..`, once
-    /// each: among them are the names that earlier versions did not normalize.
+    /// Returns each username of an account, a member or a user who was seen, once, if it is not plain ASCII or is `.`
+    /// or `..`: among these are the names that earlier versions did not normalize.
     fn unusual_names(&self) -> StoreFuture<Vec<UserName>>;
     /// Records users who were seen.
     fn record_people(&self, people: Vec<Person>) -> StoreFuture<()>;
@@ -268,8 +268,8 @@ pub struct DisclosureEntry {
     pub section: Option<SectionId>,
 }
 
-/// A store of the audit trail. Entries are never changed, and removed only when they are older than the retention
-/// period.
+/// A store of the audit trail. Entries are only added; an erasure replaces names in them, and those older than the
+/// retention period are deleted.
 pub trait AuditStore: Send + Sync {
     /// Appends entries, in order.
     fn append(&self, entries: Vec<AuditEntry>) -> StoreFuture<()>;

@@ -9,12 +9,13 @@
 //! - [`accounts`]: local accounts, known users, revoked tokens, the audit trail; [`members`]: users who signed in
 //!   through Plone; [`sign_ins`]: sign-ins, and second factors of local accounts;
 //!   [`provider_sign_ins`]: users of single sign-on and their sign-ins
+//! - [`guardian_links`]: links to students' schedules; [`schedule_feeds`]: feeds of them
 //! - [`privacy`]: what is stored about one person: its export, and its erasure
 //! - [`outbox`]: what still has to be written to Plone, and what Plone last contained
 //! - [`demo_reports`]: shared reports of demonstrations
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
 //! - [`shared`]: what a hub reads about the changes by other hubs; [`shared_tasks`]: their imports and demonstrations;
-//!   [`lease`]: which hub runs a job that runs once
+//!   [`lease`]: which hub runs a job that only one hub may run
 //! - [`verification`]: checks of the contents; [`transfer`]: moves a store from one implementation to the other
 //! - [`sqlite`]: the embedded store; [`postgres`]: the store that several hubs share
 

@@ -1,8 +1,8 @@
 //! The port of a store that several hubs share: what a hub reads about the changes of the others.
 //!
-//! A hub reads it every second. The positions of terms say which terms have newer commits; their registrars read those
-//! with [`TermStore::changes_since`](crate::store::terms::TermStore::changes_since). The embedded store, which has one
-//! hub, does not implement this port.
+//! A hub reads these changes every second. The positions of terms say which terms have newer commits; their registrars
+//! read those with [`TermStore::changes_since`](crate::store::terms::TermStore::changes_since). The embedded store,
+//! which has one hub, does not implement this port.
 
 use jiff::Timestamp;
 use uuid::Uuid;

@@ -27,7 +27,8 @@ pub struct Verification {
     pub attempts: u64,
     /// What is not as the hub wrote it, one phrase each. Empty if the store is whole.
     pub damage: Vec<String>,
-    /// Differences between the stored counts and the registrations, one sentence each. Empty if the store is correct.
+    /// Differences between the stored counts and the registrations, and in the chains of attempts, one phrase each.
+    /// Empty if both are correct.
     pub differences: Vec<String>,
     /// What is unusual but may be correct, because staff and imports may change a section that has students.
     pub notes: Vec<String>,
@@ -255,7 +256,7 @@ impl<'t> ChainCheck<'t> {
         }
         let of_student = self.last_of_student.insert(attempt.student, n).unwrap_or(0);
         let of_section = self.last_of_section.insert(attempt.crn.clone(), n).unwrap_or(0);
-        // An attempt before the first stored one was deleted after its retention.
+        // An attempt before the first stored one was deleted after the retention period.
         let deleted = self.chain.deleted;
         let follows = |stated: u64, last: u64| stated == last || (last == 0 && stated <= deleted);
         if !follows(attempt.before_of_student, of_student) || !follows(attempt.before_of_section, of_section) {

@@ -93,8 +93,8 @@ const NAMES_ABOVE_STUDENTS: &str = "
 /// Number of users that [`users`] reads at once.
 const USERS_CHUNK: i64 = 2_000;
 
-/// Reads all users in chunks and holds only the page, because letter case is folded as in the embedded store, which no
-/// collation of the database guarantees.
+/// Reads all users in chunks and holds only the page in memory. The database cannot filter them, because no collation
+/// is guaranteed to fold letter case as the hub does.
 async fn users(tx: &Tx, filter: &UserFilter) -> Result<UserPage, Failure> {
     let text = filter.text.as_ref().map(|text| text.to_lowercase());
     let matches = |user: &User| {

@@ -56,13 +56,13 @@ async fn history(
         Subject::Section(crn) => (0, crn.as_str(), "before_section"),
     };
     // The caller chooses the cursor, so it can name an attempt of another history.
-    let is_its = "(a.student = $3 OR a.crn = nullif($4, ''))";
+    let is_in_history = "(a.student = $3 OR a.crn = nullif($4, ''))";
     let sql = format!(
         "WITH RECURSIVE history (n, previous, depth) AS (
-             SELECT a.n, a.{previous}, 1::bigint FROM attempts AS a WHERE a.term = $1 AND a.n = $2 AND {is_its}
+             SELECT a.n, a.{previous}, 1::bigint FROM attempts AS a WHERE a.term = $1 AND a.n = $2 AND {is_in_history}
              UNION ALL
              SELECT a.n, a.{previous}, h.depth + 1 FROM history AS h
-             JOIN attempts AS a ON a.term = $1 AND a.n = h.previous AND {is_its} WHERE h.depth < $5)
+             JOIN attempts AS a ON a.term = $1 AND a.n = h.previous AND {is_in_history} WHERE h.depth < $5)
          SELECT {COLUMNS}, s.username FROM history AS h JOIN attempts AS a ON a.term = $1 AND a.n = h.n
          JOIN attempt_students AS s ON s.term = a.term AND s.id = a.student ORDER BY h.depth"
     );

@@ -10,8 +10,7 @@ use crate::store::postgres::failure::Failure;
 use crate::store::postgres::people::text;
 use crate::store::postgres::transaction::{Tx, Work};
 
-/// Carries out a message. That it is carried out is stored first, so that another hub with the same message waits for
-/// this transaction.
+/// Carries out a message. Its id is stored first, so that another hub with the same message waits for this transaction.
 pub(super) async fn take(tx: &Tx, command: CapCommand, now: &ZonedDateTime) -> Result<Work<CapOutcome>, Failure> {
     let CapCommand { id, action, references } = command;
     if let Some(alert) = alert_of(tx, &id).await? {

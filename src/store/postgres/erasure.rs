@@ -108,7 +108,7 @@ async fn rename_alerts(tx: &Tx, user: &UserName, pseudonym: &UserName) -> Result
 /// rows.
 async fn rename_audit(tx: &Tx, user: &UserName, login: Option<&str>, pseudonym: &UserName) -> Result<u64, Failure> {
     let names: &[&dyn Value] = &[&user.as_str(), &pseudonym.as_str()];
-    // The subject of a sign-in is the name that was typed. If it failed, it has no user.
+    // The subject of a sign-in is the name that was typed. A failed sign-in has no user.
     let sql = "UPDATE audit SET subject = $2, detail = '', coded = NULL
          WHERE starts_with(action, 'login') AND (username = $1 OR (username IS NULL AND subject = $3))";
     tx.execute(sql, &[&user.as_str(), &pseudonym.as_str(), &maybe_text(login)]).await?;
@@ -118,7 +118,7 @@ async fn rename_audit(tx: &Tx, user: &UserName, login: Option<&str>, pseudonym: 
     for (action, end) in [("plone.write", format!(" of {user}")), ("alert.withhold", withheld.to_string())] {
         tx.execute(sql, &[&action, &end]).await?;
     }
-    // Each of the two is shortened, so the name may be in only one.
+    // `detail` and `coded` are shortened separately, so the name may be in only one of them.
     let sql = "UPDATE audit SET detail = '', coded = NULL
          WHERE username = $1 AND (strpos(detail, $1) > 0 OR strpos(coded, $2) > 0)";
     let quoted = json(user.as_str())?;

@@ -12,8 +12,8 @@
 //! - [`outbox`], [`plone_items`], [`marks`], [`imported`]: what still has to be written to Plone
 //! - [`accounts`]: local accounts, known users, revoked tokens; [`audit`]: the audit trail; [`members`]: users who
 //!   signed in through Plone; [`provider_sign_ins`]: users of single sign-on and their sign-ins; [`sign_ins`]:
-//!   sign-ins, and second factors of local accounts; [`guardian_links`]: links to schedules; [`people`]: values about
-//!   people
+//!   sign-ins, and second factors of local accounts; [`guardian_links`], [`schedule_feeds`]: links to schedules, and
+//!   feeds of them; [`people`]: values about people
 //! - [`import_profiles`]: saved mappings of columns
 //! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`public_alerts`]: alerts to everyone, for other
 //!   systems; [`acks`]: acknowledgements; [`cap_messages`]: messages of CAP

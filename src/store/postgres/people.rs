@@ -10,7 +10,7 @@ use crate::domain::role::Role;
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::rows::{json, maybe_json_at, maybe_text_at, storable, text_at, user_at};
 
-/// Returns free text as [`storable`] does, owned.
+/// Returns a text that PostgreSQL can store, as an owned string; see [`storable`].
 pub(super) fn text(text: &str) -> String {
     storable(text).into_owned()
 }

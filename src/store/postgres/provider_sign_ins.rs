@@ -55,7 +55,7 @@ fn open_sign_in_at(row: &Row) -> Result<OpenSignIn, Failure> {
 /// was stored.
 async fn put_user(tx: &Tx, user: &ProviderUser) -> Result<bool, Failure> {
     // An insertion waits for another one of the same username or person. If that one was committed, the update finds
-    // its row; if the row was removed since, the second insertion succeeds.
+    // its row; if the row has been removed since, the second insertion succeeds.
     const INSERT: &str = "INSERT INTO provider_users (username, source, issuer, subject, name, role, subjects, mapping)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
     const UPDATE: &str = "UPDATE provider_users SET source = $2, name = $5, role = $6, subjects = $7, mapping = $8
@@ -132,8 +132,8 @@ async fn adopt_issuer(tx: &Tx, source: &str, issuer: &str) -> Result<(), Failure
     Ok(())
 }
 
-/// The sign-ins of the issuer `$1` by the person `$2` in the session `$3`, each of which may be null, that have not
-/// expired by `$4`. Without both it selects nothing: it must never end the sign-ins of everyone.
+/// The sign-ins of the issuer `$1` that have not expired by `$4`, by the person `$2` and in the session `$3`. A null
+/// person or session selects all; if both are null, nothing is selected, so that no request ends everyone's sign-ins.
 const SELECTED: &str = "
     SELECT username, token, expires_at FROM provider_sign_ins
     WHERE issuer = $1 AND ($2 IS NOT NULL OR $3 IS NOT NULL)

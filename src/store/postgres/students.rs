@@ -92,8 +92,8 @@ const STUDENTS: &str = "
         AND NOT EXISTS (SELECT 1 FROM accounts AS a WHERE a.username = s.username)
         AND NOT EXISTS (SELECT 1 FROM people AS p WHERE p.username = s.username)
     ORDER BY 1 LIMIT $2";
-/// Students that a search reads at a time. It compares them here, as the embedded store does, so that both find the
-/// same.
+/// Number of students that a search reads at a time. The hub compares them with the search, as it does for the embedded
+/// store, so that both stores find the same students.
 const FOUND_READ_MAX: i64 = 2_000;
 
 async fn find(tx: &Tx, search: &StudentSearch) -> Result<Vec<FoundStudent>, Failure> {

@@ -184,13 +184,13 @@ struct Reporter {
 }
 
 impl Reporter {
-    fn sometimes(&mut self, progress: Progress) {
+    fn report_if_due(&mut self, progress: Progress) {
         if self.last.elapsed() >= REPORT_EVERY {
-            self.now(progress);
+            self.report_now(progress);
         }
     }
 
-    fn now(&mut self, progress: Progress) {
+    fn report_now(&mut self, progress: Progress) {
         self.last = Instant::now();
         (self.report)(progress);
     }
@@ -331,7 +331,7 @@ async fn receive(tx: &Tx, source: Source, hub: Uuid, reporter: &mut Reporter) ->
         insert(tx, table, shape, &fields).await?;
         let progress = Progress::Written(table, tally.rows);
         // The last chunk of a table is not full.
-        if fields.len() < CHUNK_ROWS { reporter.now(progress) } else { reporter.sometimes(progress) }
+        if fields.len() < CHUNK_ROWS { reporter.report_now(progress) } else { reporter.report_if_due(progress) }
     }
     if sent.len() != TABLES.len() {
         return Err(TransferError::Source("not all tables were sent".to_owned()).into());
@@ -343,9 +343,9 @@ async fn receive(tx: &Tx, source: Source, hub: Uuid, reporter: &mut Reporter) ->
             return Err(TransferError::Differs(table).into());
         }
         moved.rows += stored.rows;
-        reporter.now(Progress::Compared(table, stored.rows));
+        reporter.report_now(Progress::Compared(table, stored.rows));
     }
-    reporter.now(Progress::Verifying);
+    reporter.report_now(Progress::Verifying);
     require_verified(tx, &source.verified).await?;
     Ok(moved)
 }

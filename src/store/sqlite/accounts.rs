@@ -100,7 +100,7 @@ pub(super) fn user_at(row: &Row<'_>) -> rusqlite::Result<User> {
     })
 }
 
-/// Names of users with characters beyond visible ASCII, and the names that a path cannot have.
+/// Names of users with characters beyond visible ASCII, and the names that a path cannot contain.
 const UNUSUAL_NAMES: &str = "
     SELECT name FROM (
         SELECT username AS name FROM accounts UNION SELECT username FROM people

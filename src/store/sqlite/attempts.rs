@@ -323,14 +323,14 @@ fn history(
             let user: String = row.get(15)?;
             Ok((attempt_at(row)?, UserName::stored(&user).map_err(|e| unreadable(15, e))?))
         });
-        // Older attempts were deleted after their retention.
+        // Older attempts were deleted after the retention period.
         let Some((attempt, user)) = read.optional()? else { break };
-        let is_its = match subject {
+        let is_in_history = match subject {
             Subject::Student(student) => attempt.student == student,
             Subject::Section(crn) => attempt.crn == *crn,
         };
         // The caller chooses the cursor, so it can name an attempt of another history.
-        if !is_its {
+        if !is_in_history {
             break;
         }
         n = match subject {

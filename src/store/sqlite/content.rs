@@ -187,7 +187,7 @@ fn follow(connection: &Connection, tally: &Arc<Mutex<Tally>>) -> rusqlite::Resul
             let hash = hash.finish();
             tally.rows = if is_added { tally.rows.wrapping_add(hash) } else { tally.rows.wrapping_sub(hash) };
             tally.is_changed = true;
-            // The last value, so that a statement can call the function for the column that it writes.
+            // A number, so that a statement can call the function in the expression for a column that it writes.
             Ok(row.get_raw(row.len() - 1).as_i64().unwrap_or(0))
         })?;
     }

@@ -21,7 +21,7 @@ const SQLITE_REPORTS_MAX: u32 = 10;
 /// Returns whether the seal of the store is intact.
 ///
 /// # Errors
-/// [`OpenError::Damaged`]; [`OpenError::Io`] when the files cannot be read.
+/// [`OpenError::Damaged`]; [`OpenError::Io`] or [`OpenError::Sqlite`] when the store cannot be read.
 pub(super) fn refuse(store: &Path) -> Result<bool, OpenError> {
     let AtRest { damage: mut found, is_sealed, recorded } =
         at_rest(store).map_err(|error| OpenError::Io { path: store.to_owned(), error })?;
@@ -151,7 +151,7 @@ pub(super) fn of_pages(connection: &Connection) -> rusqlite::Result<Vec<String>>
     }
 }
 
-/// Returns whether an error concerns the content of the store, and not reading it.
+/// Returns whether the cause of an error is the content of the store, and not a failure to read it.
 pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
     match error.sqlite_error_code() {
         Some(code) => matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::Unknown),

@@ -17,7 +17,7 @@ use crate::private_files;
 
 /// Start of the names of files that are still being written.
 const UNFINISHED: &str = ".eduhub-copy-";
-/// What a replaced store's name has after the name of the store, before a number.
+/// The part between a store's name and the number in the name of a replaced store.
 const REPLACED: &str = ".replaced-";
 /// End of the name of a write-ahead log.
 const LOG: &str = "-wal";

@@ -17,8 +17,8 @@ impl LeaseStore for SqliteStore {
         ready(Ok(Some(Lease { fence: Fence { job, number: 1 }, requests: 0 }))).boxed()
     }
 
-    /// Does nothing. Only a hub that does not lead requests that a job run, and this hub always leads once it has
-    /// started. It then runs the job.
+    /// Does nothing. Only a hub that does not lead requests that a job run, and this hub leads and runs every job once
+    /// it has started.
     fn request(&self, _job: Job) -> StoreFuture<()> {
         ready(Ok(())).boxed()
     }

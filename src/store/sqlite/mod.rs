@@ -21,6 +21,9 @@
 //! - [`outbox`], [`plone_items`]: what still has to be written to Plone, and what Plone last contained; [`marks`]:
 //!   marks changed sections for the outbox; [`imported`]: marks imported sections, in several commits
 //! - [`sandbox`]: removes the terms of demonstrations; [`demo_reports`]: shared reports of them
+//! - [`privacy`]: what is stored about one person: its export, and its erasure; [`rights`]: roles, and subjects to
+//!   which staff are limited
+//! - [`lease`]: jobs that run at one hub, which is always this one; [`transfer`]: sends the rows to PostgreSQL
 //!
 //! All writes go through [`SqliteStore::write`], all reads through [`SqliteStore::read`].
 

@@ -154,7 +154,8 @@ pub enum OpenError {
 /// partial store.
 ///
 /// # Errors
-/// When the file is empty, when it is missing beside other files of a store, or when it cannot be created.
+/// When the file is empty, when it is missing but other files of a store are beside its path, or when it cannot be
+/// created.
 pub(super) fn create_if_absent(path: &Path) -> Result<(), OpenError> {
     let io = |error| OpenError::Io { path: path.to_owned(), error };
     match fs::metadata(path) {
@@ -271,7 +272,7 @@ pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Opens a connection that only reads and leaves the log as it is, even if it is the last one.
+/// Opens a connection that only reads and leaves the log as it is, even if it is the last connection.
 pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
     connect_with(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }

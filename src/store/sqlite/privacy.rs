@@ -267,7 +267,7 @@ fn rename_audit(
     pseudonym: &UserName,
 ) -> rusqlite::Result<usize> {
     let names = params![user.as_str(), pseudonym.as_str()];
-    // The subject of a sign-in is the name that was typed. If it failed, it has no user.
+    // The subject of a sign-in is the name that was typed. A failed sign-in has no user.
     let sign_ins = "UPDATE audit SET subject = ?2, detail = '', coded = NULL
         WHERE action GLOB 'login*' AND (user = ?1 OR (user IS NULL AND subject = ?3))";
     tx.execute(sign_ins, params![user.as_str(), pseudonym.as_str(), login])?;
@@ -277,7 +277,7 @@ fn rename_audit(
     for (action, end) in [("plone.write", format!(" of {user}")), ("alert.withhold", withheld.to_string())] {
         tx.execute(ends_with, [action, &end])?;
     }
-    // Each of the two is shortened, so the name may be in only one.
+    // `detail` and `coded` are shortened separately, so the name may be in only one of them.
     let quoted = json(user.as_str())?;
     tx.execute(
         "UPDATE audit SET detail = '', coded = NULL WHERE user = ?1 AND (instr(detail, ?1) > 0 OR instr(coded, ?2) > 0)",

@@ -16,7 +16,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 const MARK: &[u8; 16] = b"EduHub seal v1\n\0";
 /// Length of a seal.
 const SEAL_LEN: u64 = 32;
-/// The smallest page of SQLite. A seal is shorter, and no database ends between two multiples of this.
+/// The smallest page of SQLite. A seal is shorter, and the length of every database is a multiple of this.
 const PAGE_SIZE_MIN: u64 = 512;
 
 /// The first bytes of an SQLite database.

@@ -66,8 +66,8 @@ const STUDENTS: &str = "
         AND NOT EXISTS (SELECT 1 FROM people AS p WHERE p.username = s.user)
     ORDER BY 1";
 
-/// Scans the students, because SQLite cannot compare texts without accents. A college has tens of thousands of them,
-/// and only those found are held in memory.
+/// Scans the students, because SQLite cannot ignore accents when it compares texts. A college has tens of thousands of
+/// students, and only those found are held in memory.
 fn find(connection: &Connection, search: &StudentSearch) -> rusqlite::Result<Vec<FoundStudent>> {
     let after = search.after.as_ref().map_or("", UserName::as_str);
     let mut statement = connection.prepare_cached(STUDENTS)?;

@@ -205,7 +205,7 @@ impl WriterThread {
             Err(error) => {
                 // After a failed fsync the page cache may contain data that is not on the disk. Nothing is read before
                 // the file is opened again and its write-ahead log is checkpointed.
-                log::error!("a commit failed, the store is reopened: {error}");
+                log::error!("a commit failed; the store will be reopened: {error}");
                 self.gauge.failures.fetch_add(1, Ordering::Relaxed);
                 self.gauge.recovering.store(true, Ordering::Release);
                 drop(connection);
