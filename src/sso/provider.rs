@@ -35,11 +35,11 @@ use super::http_client::HttpClient;
 use super::{Person, SsoError, exact_name};
 
 /// Sign-ins that are completed at the same time at one provider. A provider completes one in tens of milliseconds,
-/// which allows about a thousand a second, more than it serves.
+/// which allows about a thousand a second, more than a provider serves.
 pub(super) const EXCHANGES_MAX: usize = 64;
 /// Sign-ins that wait for a provider: the students who arrive within seconds when registration opens.
 const WAITING_MAX: usize = 2_000;
-/// Longest time to begin or to complete a sign-in, waiting included. The browser still shows the previous page then.
+/// Longest time to begin or to complete a sign-in, waiting included. Until then, the browser shows the previous page.
 const SIGN_IN_MAX: Duration = Duration::from_secs(10);
 /// How far the provider's clock may be ahead, in seconds.
 pub(super) const CLOCK_SKEW_S: i64 = 60;
@@ -187,7 +187,7 @@ impl Provider {
         .await
     }
 
-    /// Returns the address at the provider that signs a user out there, too; `None` if it has none, or it is not known.
+    /// Returns the address at the provider that signs a user out there, too; `None` if there is none or it is unknown.
     #[must_use]
     pub fn sign_out_url(&self, id_token: Option<&SecretString>, back_to: &str) -> Option<String> {
         let known = self.discovery.cached()?;
