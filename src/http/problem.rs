@@ -216,7 +216,9 @@ impl ProblemCode {
                 "Nothing was changed. Another part of the swap was refused; its problem states the reason."
             }
             Self::CreditMin => "Add sections to the plan, or ask the registrar's office to lower the minimum.",
-            Self::Refused(RefusalCode::RegistrationClosed) => "Register between “opens_at” and “closes_at”.",
+            Self::Refused(RefusalCode::RegistrationClosed) => {
+                "Register between “opens_at” and “closes_at”. After a deadline, contact the registrar's office."
+            }
             Self::Refused(RefusalCode::Hold) => "Ask the office that is named in “holds” to lift the hold.",
             Self::Refused(RefusalCode::SectionCancelled | RefusalCode::SectionClosed) => "Choose another section.",
             Self::Refused(RefusalCode::AlreadyInCourse) => "Swap with the section in “conflicts_with”.",
@@ -300,7 +302,7 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Timestamp>)]
     pub opens_at: Option<Option<Timestamp>>,
-    /// `registration_closed`: when it closes, or closed.
+    /// `registration_closed`: when registration closes or closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Timestamp>)]
     pub closes_at: Option<Option<Timestamp>>,
