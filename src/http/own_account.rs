@@ -275,7 +275,7 @@ pub async fn set_up_factor(
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(response))
 }
 
-/// Creates a new secret for the owner of an account, who proves it with the password.
+/// Creates a new secret for an account. The password proves that the caller owns the account.
 async fn begin_factor(
     req: &HttpRequest,
     caller: &Caller,
