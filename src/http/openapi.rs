@@ -104,7 +104,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
         (name = "registration", description = "A student's own registrations and plans, and demand for sections"),
         (name = "alerts", description = "Alerts, the alert feed, the WebSocket and the stream of events"),
         (name = "imports", description = "Imports of schedules and of facts about students"),
-        (name = "plone", description = "Plone: announcements, the dashboard, the proxy and the state of the connection"),
+        (name = "plone", description = "Plone: announcements, the dashboard, the proxy and the connection"),
         (name = "administration", description = "Students, users, the audit trail, live sessions and demonstrations"),
         (name = "operation", description = "Health and metrics for operators"),
     ),
