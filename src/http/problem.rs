@@ -209,7 +209,7 @@ impl ProblemCode {
             Self::OutcomeUnknown => "Check the current state before you retry.",
             Self::PloneUnavailable | Self::PloneLate => "Try again later. Registration and alerts work without Plone.",
             Self::ProfileBuiltIn => {
-                "Save the mapping under another name. A saved profile takes precedence over a built-in one."
+                "Save the profile under another name. A saved profile takes precedence over a built-in one."
             }
             Self::StillRegistered => "Drop the person's sections first, or wait until the term has ended.",
             Self::SwapRefused => {
