@@ -132,8 +132,7 @@ impl Room {
         self.open.load(Relaxed)
     }
 
-    /// Returns the number of connections that the hub ended because they were idle or too slow, and of those that it
-    /// refused.
+    /// Returns how many connections the hub ended because they were idle or too slow, and how many it refused.
     #[must_use]
     pub fn ended(&self) -> [(&'static str, u64); 2] {
         [("idle", self.ended.load(Relaxed)), ("refused", self.refused.load(Relaxed))]
