@@ -92,11 +92,12 @@ pub async fn feed(
 
 /// Returns a public alert as a message of the Common Alerting Protocol (OASIS CAP 1.2).
 ///
-/// The message is the alert's last one: `Alert`, after a correction `Update`, and after a cancellation `Cancel`, both
-/// with references to the earlier messages. Severities are `Minor` (low), `Moderate` (medium), `Severe` (high) and
-/// `Extreme` (critical). Categories are `Safety` (emergency), `Security` (security), `Infra` (system) and `Other`; the
-/// parameter `eduhub:category` has the hub's own. Urgency and certainty are `Unknown`, except for an alert that came as
-/// a CAP message. 404 for an alert that is not for everyone or was not sent.
+/// The message is the latest one about the alert: `Alert`, `Update` after a correction, or `Cancel` after a
+/// cancellation. An `Update` and a `Cancel` have references to the earlier messages. Severities are `Minor` (low),
+/// `Moderate` (medium), `Severe` (high) and `Extreme` (critical). Categories are `Safety` (emergency), `Security`
+/// (security), `Infra` (system) and `Other`; the parameter `eduhub:category` has the hub's own. Urgency and certainty
+/// are `Unknown`, except for an alert that came as a CAP message. The status is 404 for an alert that is not for
+/// everyone or has not been sent.
 #[utoipa::path(
     get,
     path = "/alerts/{id}.cap.xml",

@@ -218,7 +218,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 /// counts, otherwise the first. `headline` (or `event`) is the title, `description` and `instruction` are the message,
 /// and `severity` is the priority (`Minor` low, `Moderate` and `Unknown` medium, `Severe` high, `Extreme` critical). An
 /// `effective` time in the future schedules the alert. A message that is posted again (the same `sender`, `identifier`
-/// and `sent`) changes nothing, and returns the existing alert.
+/// and `sent`) changes nothing, and the response has the existing alert.
 #[utoipa::path(
     post,
     path = "/api/v1/alerts",

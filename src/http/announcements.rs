@@ -57,7 +57,7 @@ pub(super) struct AnnouncementResponse<'a> {
     description: &'a str,
     /// The full item as plain text; empty if the item is too long for the hub.
     text: &'a str,
-    /// The full item as sanitized HTML, without scripts, styles and forms; empty if the item is too long for the hub.
+    /// The full item as sanitized HTML, without scripts, styles or forms; empty if the item is too long for the hub.
     html: &'a str,
     published_at: Timestamp,
     modified_at: Timestamp,
@@ -90,10 +90,10 @@ struct AnnouncementList<'a> {
 
 /// Lists the college's announcements, newest first.
 ///
-/// The newest Plone news items, at most 100. A caller who signed in through Plone gets the items that this member may
-/// see; other callers get the public ones. Changes in Plone appear within `[plone] sync_s`. Once there is a copy, no
-/// request waits for Plone: the copy is returned while it is renewed, and `Age` is its age. Without Plone the list is
-/// empty.
+/// The list has the newest Plone news items, at most 100. A caller who signed in through Plone gets the items that this
+/// member may see; other callers get the public ones. Changes in Plone appear within `[plone] sync_s`. Once there is a
+/// copy, no request waits for Plone: the copy is returned while it is renewed, and `Age` is its age. Without Plone the
+/// list is empty.
 #[utoipa::path(
     get,
     path = "/api/v1/announcements",

@@ -49,7 +49,7 @@ fn modules_of_student_page() -> impl Iterator<Item = (String, Arc<Encoded>)> {
     joined_modules::of_student_page(&sources).into_iter().map(|(path, text)| {
         let tag = tag_of(text.as_bytes());
         let response = Encoded::lasting(&tag, media_type(&path), REVALIDATE, text.into());
-        // As a path of a file under `/static/`.
+        // Relative to `/static/`, like the other paths in `FILES`.
         (format!("{}{path}", joined_modules::BASE.trim_start_matches("/static/")), Arc::new(response))
     })
 }

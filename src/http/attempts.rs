@@ -172,7 +172,7 @@ pub async fn own(
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(list))
 }
 
-/// Lists a student's attempts, newest first (staff without a limit).
+/// Lists a student's attempts, newest first (staff of all subjects).
 #[utoipa::path(
     get,
     path = "/api/v1/students/{user}/attempts",

@@ -347,7 +347,7 @@ impl RosterReader {
     /// and staff whom the section names.
     ///
     /// # Errors
-    /// 403 `forbidden` for others, and when the store cannot be read.
+    /// 403 `forbidden` for others; the error of the store when it cannot be read.
     pub async fn of_section(self, section: &Section, identity: &Identity) -> Result<Caller, Problem> {
         let is_staff = self.0.role >= Role::SubjectStaff;
         let within_limit = is_staff.then(|| within_limit(&self.0, &Scope::Subject(section.subject())));

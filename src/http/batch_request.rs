@@ -20,8 +20,8 @@ pub(super) struct BatchRequest {
     /// No section may be in both lists.
     #[schema(value_type = Option<BTreeSet<SectionId>>, max_items = 50)]
     drop: Vec<SectionId>,
-    /// Evaluates the adds as if the drops had happened, and applies all changes or none. All sections must be in the
-    /// same term.
+    /// Whether to evaluate the adds as if the drops had happened, and to apply all changes or none. If so, all sections
+    /// must be in the same term.
     #[schema(value_type = Option<bool>, default = false)]
     swap: bool,
     /// Whether to join the waitlist of sections that are full.

@@ -29,8 +29,8 @@ use crate::identity::limits::AddressKey;
 
 /// How long the head of a request may take to arrive: a few kilobytes on a slow mobile connection.
 const HEAD_WAIT_MAX: Duration = Duration::from_secs(15);
-/// How long a connection may do nothing while descriptors are scarce: a client that connects in order to send a request
-/// sends it at once.
+/// How long a connection may be silent, or the head of its request may take, while descriptors are scarce: a client
+/// that connects in order to send a request sends it at once.
 const SCARCE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How long a client may take to read a response whose memory is bounded, besides the time that [`SEND_PACE_MIN`]
 /// allows for its bytes: longer than a phone is offline in a tunnel.
@@ -132,7 +132,7 @@ impl Room {
         self.open.load(Relaxed)
     }
 
-    /// Returns the number of connections that the hub ended because they did nothing, and of those that it refused.
+    /// Returns how many connections the hub ended because they were idle or too slow, and how many it refused.
     #[must_use]
     pub fn ended(&self) -> [(&'static str, u64); 2] {
         [("idle", self.ended.load(Relaxed)), ("refused", self.refused.load(Relaxed))]

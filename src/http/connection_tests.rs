@@ -50,7 +50,7 @@ fn one_address_never_takes_more_than_half_of_the_room() {
 }
 
 #[test]
-fn busy_connections_are_never_overdue() {
+fn connections_that_are_not_busy_become_overdue() {
     let s = Duration::from_secs;
     // Whether it is overdue when there are enough descriptors, and when they are scarce.
     let table = [

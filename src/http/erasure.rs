@@ -46,10 +46,10 @@ struct Erased {
 
 /// Erases a person (admins).
 ///
-/// Deletes the account, the plan, the facts about a student and the stored sign-ins, and signs the person out. In
-/// registrations of ended terms, attempts, alerts, acknowledgements and the audit trail, a random pseudonym replaces
-/// the username, so that all counts stay correct. Refused with `still_registered` while the person is enrolled or
-/// waitlisted, or is offered a seat, in a term that has not ended.
+/// Deletes the account, the plans, the facts about a student and the stored sign-ins, and signs the person out. In
+/// registrations of ended terms, attempts, alerts, acknowledgements, import tasks and the audit trail, a random
+/// pseudonym replaces the username, so that all counts stay correct. Refused with `still_registered` while the person
+/// is enrolled or waitlisted, or is offered a seat, in a term that has not ended.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/users/{name}/erase",
@@ -100,9 +100,9 @@ pub async fn erase(
         }
         ErasureOutcome::Erased(terms) => terms,
     };
-    // The terms in which the person was not registered have the facts in memory.
+    // The terms in which the person was not registered still have the facts in memory.
     facts.put([(user, None)].into(), None).await.map_err(problem_of)?;
-    // The entries in memory have the username.
+    // The alerts in memory still have the username.
     live.tail.forget();
     audit.record(&request, Some(&admin), "user.erase", Some(pseudonym.as_str()), None, "").await;
     audit.flush().await;

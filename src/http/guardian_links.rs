@@ -210,7 +210,7 @@ struct SharedSection<'a> {
 /// Returns the schedule that a link opens.
 ///
 /// The request carries `Authorization: Guardian SECRET`; the secret is the part after `#` of the link's address. It
-/// identifies no user, and other operations ignore it. Each use is recorded as a disclosure to the student.
+/// identifies no user, and other operations ignore it. Each use is recorded as a disclosure, which the student sees.
 #[utoipa::path(
     get,
     path = "/api/v1/shared-schedule",

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_hub_without_connection_to_others_is_ready_and_degraded() {
+    async fn a_hub_without_a_connection_to_others_is_ready_and_degraded() {
         let readiness = || {
             Readiness::new(|| PloneReadiness::Off)
                 .with_bus(|| {

@@ -132,7 +132,7 @@ pub async fn one(request: HttpRequest, _staff: SubjectStaff, jobs: Data<Imports>
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(ProfileResponse::from(profile)))
 }
 
-/// Saves an import profile (staff).
+/// Saves an import profile (staff of all subjects).
 #[utoipa::path(
     put,
     path = "/api/v1/import-profiles/{name}",
@@ -172,7 +172,7 @@ pub async fn put(
     Ok(response.insert_header(PRIVATE).json(ProfileResponse::from(profile)))
 }
 
-/// Deletes a saved import profile (staff).
+/// Deletes a saved import profile (staff of all subjects).
 #[utoipa::path(
     delete,
     path = "/api/v1/import-profiles/{name}",

@@ -115,7 +115,7 @@ fn join(modules: &Modules, order: &[String]) -> String {
     text + &exports
 }
 
-/// Returns a module that imports from the joined one what it imported from modules that are part of it.
+/// Returns a module with its imports from the modules in `joined` replaced by imports from the joined one.
 fn importing(path: &str, text: &str, joined: &[String]) -> String {
     let lines = text.split_inclusive('\n').map(|line| match Import::of(line.trim_end()) {
         Some(import) if joined.contains(&import.path(path)) => {

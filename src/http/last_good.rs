@@ -8,7 +8,7 @@ use quick_cache::sync::Cache;
 
 /// A value whose memory is known.
 pub(super) trait ByteSize {
-    /// Returns the memory of the value, in bytes, without what it shares with other values.
+    /// Returns the memory of the value, in bytes, with its part of the memory that it shares with other values.
     fn byte_size(&self) -> usize;
 }
 

@@ -95,7 +95,7 @@ pub(super) async fn session_caller(
 ///
 /// Close codes: 4001 the ticket or token is invalid or has expired, or the role of its user has changed; 4003 signed
 /// out, or disconnected by an admin; 4008 the client reads too slowly or was silent; 4009 too many connections; 1009 a
-/// message over 64 KiB; 1008 more than 100 messages a second for a long time; 1012 the hub restarts, or too many
+/// message over 64 KiB; 1008 more than 100 messages a second after a burst of 4,000; 1012 the hub restarts, or too many
 /// clients reconnect at once (reason `{"retry_ms":N}`); 1002 protocol error; 1003 binary message; 1007 invalid UTF-8.
 #[utoipa::path(
     get,

@@ -40,7 +40,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// Exports a term as a OneRoster 1.2 bundle of CSV files (staff).
+/// Exports a term as a OneRoster 1.2 bundle of CSV files (staff of all subjects).
 ///
 /// It contains the term, its courses, its sections except cancelled ones, and the students who are enrolled in them;
 /// waitlists are not part of OneRoster. Seats, credits and meetings are in columns whose names begin with

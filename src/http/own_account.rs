@@ -113,8 +113,8 @@ impl RequestBody for PasswordRequest {
 /// Changes the password of the caller's own local account.
 ///
 /// All other sign-ins and tokens of the user end; the sign-in that sent the request stays valid. A wrong current
-/// password counts as a failed sign-in. The response is `forbidden` for a user of Plone and for a minted token.
-/// `reason` says why a new password is refused.
+/// password counts as a failed sign-in. The response is `forbidden` for a user without a local account and for a minted
+/// token. `reason` says why a new password is refused.
 #[utoipa::path(
     post,
     path = "/api/v1/me/password",
@@ -240,7 +240,8 @@ fn qr(text: &str) -> Option<Qr> {
 ///
 /// With the current `password`, the response has a new secret, valid for 15 minutes; sign-ins do not need a code yet.
 /// With the `code` that the app shows for it, the second factor takes effect, and the response has the recovery codes.
-/// A wrong password counts as a failed sign-in. The response is `forbidden` for a user of Plone and for a minted token.
+/// A wrong password counts as a failed sign-in. The response is `forbidden` for a user without a local account and for
+/// a minted token.
 #[utoipa::path(
     post,
     path = "/api/v1/me/totp",
@@ -275,7 +276,7 @@ pub async fn set_up_factor(
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(response))
 }
 
-/// Creates a new secret for the owner of an account, who proves it with the password.
+/// Creates a new secret for an account. The password proves that the caller owns the account.
 async fn begin_factor(
     req: &HttpRequest,
     caller: &Caller,

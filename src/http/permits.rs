@@ -122,7 +122,7 @@ impl RequestBody for PermitRequest {
 /// Gives a student an override beforehand (staff of the section's or course's subject).
 ///
 /// It lifts the named refusals when the student registers, and when the student is promoted from a waitlist. It
-/// replaces an earlier one of the same section or course.
+/// replaces an earlier override for the same section or course.
 #[utoipa::path(
     post,
     path = "/api/v1/students/{user}/permits",

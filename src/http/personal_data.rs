@@ -60,9 +60,9 @@ pub(super) struct PersonalData {
     registrations: Vec<PersonalRegistration>,
     /// The caller's connections at this moment.
     connections: Vec<PersonalConnection>,
-    /// Requests to register and to drop that were decided, and promotions, newest first.
+    /// Decided requests, and decisions about waitlist positions and offers, newest first.
     attempts: Vec<AttemptItem>,
-    /// Alerts that were sent to the caller by name, or as a member of a section or course.
+    /// Alerts that were sent to the caller by name, or as a student in a section or course.
     alerts: Vec<PersonalAlertItem>,
     /// The alerts that the caller acknowledged.
     acknowledgements: Vec<PersonalAckItem>,
@@ -201,7 +201,7 @@ pub(super) struct PersonalAuditItem {
     /// The role of the person who did it; null for a visitor.
     #[schema(required)]
     pub(super) role: Option<Role>,
-    /// The address; null for what someone else did.
+    /// The address; null if another user did it.
     #[schema(required)]
     pub(super) ip: Option<String>,
     pub(super) action: String,

@@ -88,7 +88,7 @@ struct PlanCheckRefused {
 struct PlanProblemResponse {
     #[serde(flatten)]
     problem: Box<ProblemDocument>,
-    /// The planned sections, in the order of the plan. Empty if it concerns all of them.
+    /// The sections that it concerns, in the order of the plan. Empty for `registration_closed`, which concerns all.
     sections: Vec<SectionId>,
 }
 

@@ -176,7 +176,7 @@ struct OutboxState {
     sent: u64,
     /// The number of sections created in Plone since the start of the hub.
     created: u64,
-    /// The number of failed attempts since the start of the hub.
+    /// The number of failed writes since the start of the hub.
     failed: u64,
     /// The number of sections that Plone refused.
     aside_total: u64,

@@ -238,7 +238,7 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Timestamp>)]
     pub opens_at: Option<Option<Timestamp>>,
-    /// `registration_closed`: when it closes, or closed.
+    /// `registration_closed`: when registration closes or closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Timestamp>)]
     pub closes_at: Option<Option<Timestamp>>,

@@ -89,14 +89,16 @@ const fn advice(code: ProblemCode) -> &'static str {
             "Try again later. Registration and alerts work without Plone."
         }
         ProblemCode::ProfileBuiltIn => {
-            "Save the mapping under another name. A saved profile takes precedence over a built-in one."
+            "Save the profile under another name. A saved profile takes precedence over a built-in one."
         }
         ProblemCode::StillRegistered => "Drop the person's sections first, or wait until the term has ended.",
         ProblemCode::SwapRefused => {
             "Nothing was changed. Another part of the swap was refused; its problem states the reason."
         }
         ProblemCode::CreditMin => "Add sections to the plan, or ask the registrar's office to lower the minimum.",
-        ProblemCode::Refused(RefusalCode::RegistrationClosed) => "Register between “opens_at” and “closes_at”.",
+        ProblemCode::Refused(RefusalCode::RegistrationClosed) => {
+            "Register between “opens_at” and “closes_at”. After a deadline, contact the registrar's office."
+        }
         ProblemCode::Refused(RefusalCode::Hold) => "Ask the office that is named in “holds” to lift the hold.",
         ProblemCode::Refused(RefusalCode::SectionCancelled | RefusalCode::SectionClosed) => "Choose another section.",
         ProblemCode::Refused(RefusalCode::AlreadyInCourse) => "Swap with the section in “conflicts_with”.",
@@ -175,7 +177,7 @@ const fn spanish(code: ProblemCode) -> (&'static str, &'static str) {
         ),
         ProblemCode::ProfileBuiltIn => (
             "El perfil está incluido en EduHub",
-            "Guarde la asignación con otro nombre. Un perfil guardado tiene precedencia sobre uno incluido.",
+            "Guarde el perfil con otro nombre. Un perfil guardado tiene precedencia sobre uno incluido.",
         ),
         ProblemCode::StillRegistered => (
             "La persona sigue inscrita",
@@ -195,9 +197,10 @@ const fn spanish(code: ProblemCode) -> (&'static str, &'static str) {
 /// Returns the title of a refusal and what the student can do next, in Spanish.
 const fn spanish_refusal(code: RefusalCode) -> (&'static str, &'static str) {
     match code {
-        RefusalCode::RegistrationClosed => {
-            ("La inscripción no está abierta", "Inscríbase entre «opens_at» y «closes_at».")
-        }
+        RefusalCode::RegistrationClosed => (
+            "La inscripción no está abierta",
+            "Inscríbase entre «opens_at» y «closes_at». Después de una fecha límite, comuníquese con la oficina de registro.",
+        ),
         RefusalCode::Hold => {
             ("Su cuenta tiene una retención", "Pida a la oficina indicada en «holds» que levante la retención.")
         }

@@ -57,7 +57,7 @@ impl ForwardedWrite {
         }
     }
 
-    /// Returns whether a write without a sign-in of the hub changed nothing: visitors, even with an invented cookie of
+    /// Returns whether a write without a sign-in at the hub changed nothing: visitors, even with a made-up cookie of
     /// Plone, could fill the audit trail with such entries.
     fn is_refused_visitor(&self) -> bool {
         let is_refused = match self.outcome {

@@ -50,7 +50,7 @@ pub(super) struct Api;
 #[schema(as = Registration)]
 pub(super) struct RegistrationResponse {
     pub(super) section: SectionId,
-    /// The section in the plan, or the requested one with `any_of`, if `section` is an alternate of it.
+    /// Only if `section` was taken instead of another one: that one, from the plan or the request (`any_of`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     planned: Option<SectionId>,

@@ -86,7 +86,7 @@ fn no_such_task() -> Problem {
     Problem::not_found("There is no such rehearsal. Only the newest ones since the start of the hub are available.")
 }
 
-/// Starts a rehearsal of registration (staff).
+/// Starts a rehearsal of registration (staff of all subjects).
 ///
 /// All students' plans are registered against a copy of the term, with the same rules. Nothing is stored, and the term
 /// does not change. One rehearsal runs at a time: the response is 429 while another runs.
@@ -131,7 +131,7 @@ pub async fn start(
     Ok(HttpResponse::Accepted().insert_header(("Location", at)).insert_header(PRIVATE).json(TaskStarted { task }))
 }
 
-/// Returns a rehearsal (staff).
+/// Returns a rehearsal (staff of all subjects).
 #[utoipa::path(
     get,
     path = "/api/v1/staff/rehearsals/{task}",
@@ -145,7 +145,7 @@ pub async fn one(request: HttpRequest, _: Staff, rehearsals: Data<Rehearsals>) -
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(report))
 }
 
-/// Cancels a rehearsal that has not ended (staff).
+/// Cancels a rehearsal that has not ended (staff of all subjects).
 #[utoipa::path(
     delete,
     path = "/api/v1/staff/rehearsals/{task}",

@@ -59,7 +59,8 @@ impl RequestId {
 #[derive(Debug, Clone)]
 pub struct LoggedUser(pub UserName);
 
-/// Marks, in its extensions, a request to Plone's own origin. The response keeps Plone's `Content-Security-Policy`.
+/// The mark of a request to Plone's own origin, in its extensions. The response keeps Plone's
+/// `Content-Security-Policy`.
 #[derive(Debug, Clone, Copy)]
 pub struct PloneOrigin;
 

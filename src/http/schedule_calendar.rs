@@ -55,7 +55,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     .service(web::resource(FEED).route(get().to(feed)).default_service(method_not_allowed("GET, HEAD")));
 }
 
-/// Returns the path of feeds before their secrets. Log lines leave out what follows it.
+/// Returns the part of a feed's path that precedes its secret. Log lines omit the secret.
 pub(super) fn feeds_path() -> &'static str {
     FEED.strip_suffix("{secret}").unwrap_or(FEED)
 }

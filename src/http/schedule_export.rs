@@ -33,7 +33,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// Exports the schedule of a term as CSV (staff).
+/// Exports the schedule of a term as CSV (staff of all subjects).
 ///
 /// There is one row for each meeting, with all fields of the section in each of them. Importing the file again changes
 /// nothing. A cell that a spreadsheet would interpret as a formula is prefixed with `'`.

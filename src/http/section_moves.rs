@@ -97,7 +97,7 @@ struct MoveAllResponse {
     #[schema(nullable = false)]
     cancelled: Option<bool>,
     /// In the order in which the students were moved: those who were enrolled, by the time at which they enrolled, then
-    /// the waitlist.
+    /// those who were offered a seat, then the waitlist.
     #[schema(max_items = 5000)]
     results: Vec<MoveResult>,
 }

@@ -44,7 +44,7 @@ const SEARCH_LEN_MAX: usize = 200;
 /// The lengths of the pages of a list that are cached: those of the hub's pages (60, then 500), the default, and the
 /// longest. Clients choose other lengths and filters freely, so lists with these are built for each request.
 const CACHED_LIMITS: [usize; 4] = [FIRST_PAGE_LEN, 100, 500, 5_000];
-/// The number of sections that the students' page requests first, which shifts its later pages.
+/// The number of sections that the student's page requests first, which shifts its later pages.
 const FIRST_PAGE_LEN: usize = 60;
 /// Browsers store the response and revalidate it each time.
 const REVALIDATE: &str = "no-cache";
@@ -195,8 +195,8 @@ struct Seats<'a> {
     /// The seats sequence of the term, for `seats_since` of a subscription.
     seq: u64,
     seats: Vec<SeatRow<'a>>,
-    /// Only for visitors: numbers of enrolled or waiting people that are greater than 0 and less than this number are
-    /// stated as the number before it (`[privacy] small_counts`).
+    /// Only for visitors: a number of enrolled or waiting people that is greater than 0 and less than this number is
+    /// replaced with this number minus 1 or, for enrolled people, with at most the capacity (`[privacy] small_counts`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     fewer_than: Option<u32>,

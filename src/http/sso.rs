@@ -44,7 +44,7 @@ const PROXY: &str = "proxy";
 const PROXY_LOGIN: &str = "/auth/proxy/login";
 /// The prefix of the names of cookies that store open sign-ins. Several may be open, in several windows.
 const FLOW_COOKIE: &str = "eduhub_flow_";
-/// Number of letters of the state in the name of a cookie, enough to tell the windows of a browser apart.
+/// Number of characters of the state in the name of a cookie, enough to tell the windows of a browser apart.
 const FLOW_ID_LEN: usize = 8;
 /// Longest code that a provider sends, in bytes. Those of Entra ID have about 1,500.
 const CODE_LEN_MAX: usize = 8_192;

@@ -28,7 +28,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// Imports facts about students (staff without a limit).
+/// Imports facts about students (staff of all subjects).
 ///
 /// `GET /api/v1/imports/{task}` reports the progress, and the result in `students`, `created`, `updated` and
 /// `unchanged`. The facts of each student in the file are replaced, except those for which the file has no column. The

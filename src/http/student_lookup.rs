@@ -150,7 +150,7 @@ pub async fn find(
 
 /// Lists a student's registrations (staff).
 ///
-/// Staff who are limited to subjects see only registrations in sections of these subjects, without `credits`.
+/// Staff who are limited to subjects see only registrations in sections of these subjects; `credits` is empty.
 #[utoipa::path(
     get,
     path = "/api/v1/students/{user}/registrations",
@@ -192,7 +192,7 @@ pub async fn registrations(
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(all))
 }
 
-/// Returns a student's plan (staff without a limit).
+/// Returns a student's plan (staff of all subjects).
 #[utoipa::path(
     get,
     path = "/api/v1/students/{user}/plan",

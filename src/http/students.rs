@@ -106,7 +106,8 @@ pub(super) struct FactsResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     credit_min: Option<Credits>,
-    /// The maximum number of credits that the student may take in a term; absent for the college's limit, 0 for none.
+    /// The maximum number of credits that the student may take in a term; absent for the college's limit, 0 for no
+    /// limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     credit_limit: Option<Credits>,
@@ -198,7 +199,7 @@ struct FactsRequest {
     #[schema(value_type = Option<Vec<HoldRequest>>, max_items = 20)]
     holds: Vec<Hold>,
     credit_min: Option<Credits>,
-    /// The maximum number of credits in a term; absent for the college's limit, 0 for none.
+    /// The maximum number of credits in a term; absent for the college's limit, 0 for no limit.
     credit_limit: Option<Credits>,
     #[schema(value_type = Option<Vec<String>>, max_items = 40)]
     groups: Vec<Box<str>>,
@@ -293,7 +294,7 @@ fn read_completed(fields: &mut Fields) -> Result<CompletedCourse, Problem> {
     })
 }
 
-/// Returns what the college states about a student (staff without a limit).
+/// Returns what the college states about a student (staff of all subjects).
 ///
 /// A student about whom nothing is stated has empty lists.
 #[utoipa::path(
@@ -318,7 +319,7 @@ pub async fn read(
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(FactsResponse::new(user, facts)))
 }
 
-/// States facts about a student (staff without a limit). They replace the earlier ones, and apply in all terms.
+/// States facts about a student (staff of all subjects). They replace the earlier ones, and apply in all terms.
 ///
 /// A hold with `register` in `blocks` blocks seats and waitlist positions; a hold with `drop` blocks drops of seats.
 /// The student's waitlists are settled again.

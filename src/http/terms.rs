@@ -208,9 +208,9 @@ pub async fn list(
     HttpResponse::Ok().insert_header(("Cache-Control", cache)).json(list)
 }
 
-/// Creates or changes a term (staff).
+/// Creates or changes a term (staff of all subjects).
 ///
-/// Registration is open from `opens_at` until `closes_at`. The other dates do not affect it.
+/// Registration is open from `opens_at` until `closes_at`; `starts_on` and `ends_on` do not affect it.
 #[utoipa::path(
     put,
     path = "/api/v1/terms/{id}",

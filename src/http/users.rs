@@ -49,7 +49,7 @@ struct KnownUser {
     name: String,
     role: Role,
     /// The subjects to which staff are limited, by the local account or by the last sign-in through Plone or a
-    /// provider; absent without a limit. An empty list is a limit to no subject.
+    /// provider; absent without a limit. With an empty list, the user has no subject.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<String>, required = false, nullable = false)]
     subjects: Option<Subjects>,

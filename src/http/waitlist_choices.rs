@@ -11,7 +11,7 @@ use crate::http::body::{Fields, RequestBody};
 use crate::http::error::Problem;
 use crate::http::registrations::SECTION_LEN_MAX;
 
-/// What the student wants together with a seat, or instead of it. All sections must be in the term of the requested
+/// Waitlist choices: a bundle, alternatives, or a section to drop. All sections must be in the term of the requested
 /// one. A request with choices needs `waitlist`, and is granted as a whole or not at all.
 #[derive(Debug, Default, ToSchema)]
 #[schema(as = WaitlistChoicesRequest)]

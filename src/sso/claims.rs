@@ -7,7 +7,7 @@ use crate::domain::role::RoleMap;
 
 /// Maximum number of values of claims that count for a role.
 const VALUES_MAX: usize = 2_000;
-/// Maximum depth of an object in which values count. Keycloak's roles of a client are three deep.
+/// Maximum depth of an object in which values count. Keycloak's client roles are three levels deep.
 const DEPTH_MAX: usize = 4;
 /// The entry of `[roles]` that everyone matches.
 const EVERYONE: &str = "*";

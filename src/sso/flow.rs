@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 /// Time for a sign-in at the provider, with a second factor and a forgotten password.
 pub const FLOW_TTL: Duration = Duration::from_secs(600);
-/// Longest path to which a sign-in returns.
+/// Longest path to which a sign-in returns, in bytes.
 const NEXT_LEN_MAX: usize = 1_000;
 /// Length of the random values, in letters and digits: 256 bits.
 const RANDOM_LEN: usize = 43;

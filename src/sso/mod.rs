@@ -122,7 +122,7 @@ pub struct SingleSignOn {
 }
 
 impl SingleSignOn {
-    /// Starts the providers of the settings, which read their discovery documents in the background. Must be called on
+    /// Starts the providers in the settings, which read their discovery documents in the background. Must be called on
     /// an actix system.
     ///
     /// # Errors

@@ -187,7 +187,7 @@ impl Provider {
         .await
     }
 
-    /// Returns the address at the provider that signs a user out there, too; `None` if it has none, or it is not known.
+    /// Returns the address at the provider that signs a user out there, too; `None` if there is none or it is unknown.
     #[must_use]
     pub fn sign_out_url(&self, id_token: Option<&SecretString>, back_to: &str) -> Option<String> {
         let known = self.discovery.cached()?;

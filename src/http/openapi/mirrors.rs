@@ -173,7 +173,7 @@ struct ImportTask {
     partial: bool,
     /// Whether the file contains one-off events instead of sections; `sections` then counts events.
     events: bool,
-    /// The columns of the file, once it was read.
+    /// The columns of the file, once it has been read.
     columns: Vec<import::FileColumn>,
     /// The first rows of the file below its header.
     #[schema(max_items = 5)]
@@ -230,7 +230,7 @@ struct ImportTask {
     #[schema(max_items = 1_000)]
     missing: Vec<SectionId>,
     missing_total: u64,
-    /// What the import did to students; null before it was applied.
+    /// What the import did to students; null until it is applied.
     #[schema(required)]
     affected: Option<import::Affected>,
     /// For facts about students, the number of students without errors; `created`, `updated` and `unchanged` count
@@ -313,7 +313,7 @@ struct ImportAffected {
 struct ImportEnrollments {
     /// Registrations that were made; in a dry run, those that would be requested.
     created: u64,
-    /// Enrollments that existed.
+    /// Enrollments that already existed.
     unchanged: u64,
     /// Registrations that a rule refused, which `errors` lists; not known in a dry run.
     refused: u64,

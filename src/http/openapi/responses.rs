@@ -97,13 +97,13 @@ pub(super) fn components() -> BTreeMap<String, RefOr<Response>> {
         ("RateLimited", "`rate_limited`: too many requests, or too many failed sign-ins.", RetryAfter),
         (
             "Unavailable",
-            "`overloaded`: nothing was changed, retry after `Retry-After`; or `outcome_unknown`: check the current \
-             state before you retry.",
+            "`overloaded`: nothing was changed, and you can retry after the seconds in `Retry-After`; or \
+             `outcome_unknown`: check the current state before you retry.",
             RetryAfter,
         ),
         (
             "PloneUnavailable",
-            "`plone_unavailable`: Plone does not respond or fails (502), or does not respond in time (504).",
+            "`plone_unavailable`: Plone is unavailable or fails (502), or the hub has stopped waiting for it (504).",
             RetryAfter,
         ),
         ("Other", "Any other problem, such as 405 `method_not_allowed` with `Allow`, or 500 `internal`.", Nothing),
@@ -147,7 +147,7 @@ shared! {
     BadRole { "401" "Unauthenticated", "403" "Forbidden" }
     /// `401` of a sign-in.
     BadCredentials { "401" "BadCredentials" }
-    /// `403` of an operation without a required role that pages of other sites must not call.
+    /// `403` of an operation that requires no role, but must not be called by pages of other sites.
     BadOrigin { "403" "Forbidden" }
     /// `404` of an operation on a single resource.
     NotFound { "404" "NotFound" }
@@ -157,7 +157,7 @@ shared! {
     Refused { "409" "Refused" }
     /// `502` and `504` of an operation that calls Plone.
     PloneFailed { "502" "PloneUnavailable", "504" "PloneUnavailable" }
-    /// `502` of an operation that needs Plone but does not report a timeout of its own.
+    /// `502` of an operation that needs Plone and never responds with `504`.
     PloneUnavailable { "502" "PloneUnavailable" }
     /// `503` of an operation that uses the store.
     StoreFailed { "503" "Unavailable" }
