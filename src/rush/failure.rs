@@ -25,7 +25,7 @@ pub enum RunFailure {
     NoAddress {
         /// The server.
         server: String,
-        /// The error that the operating system reported.
+        /// The error that the operating system reported, or `no address`.
         why: String,
     },
     /// The hub does not respond.
