@@ -52,7 +52,7 @@ const NAMES: [(&str, &str); 42] = [
     ("su", "sun"),
 ];
 
-/// The minimum length of a name in [`names`]; shorter abbreviations are parsed by [`letters`].
+/// The minimum length of a name in [`names`]; shorter abbreviations are parsed by [`pairs`] and [`letters`].
 const NAME_LEN_MIN: usize = 3;
 
 /// Parses a cell of weekdays. The set is empty if they are not known yet.

@@ -34,7 +34,7 @@ pub(super) enum Remark {
     Tentative,
     /// The status is not known.
     UnknownStatus(String),
-    /// The section is cross-listed, but may not share its seats with the others.
+    /// The section is cross-listed, but perhaps does not share its seats with the others.
     CrossListed,
     /// Further cells of a column are not imported.
     MoreNotImported(String),

@@ -59,7 +59,7 @@ pub(super) struct Survey {
     pub(super) header: Header,
     /// The warnings about the header.
     pub(super) warnings: Vec<FindingKind>,
-    /// How times and dates are written.
+    /// How days, times, dates and statuses are written.
     pub(super) format: Format,
     /// What the dates show about the order of day and month.
     pub(super) order: OrderEvidence,
@@ -343,7 +343,8 @@ fn in_two_rows(upper: &[String], lower: &[String], extra: &ExtraNames) -> Vec<St
         .collect()
 }
 
-/// Reads all rows to find out how they write times and dates.
+/// Reads the rows to find out how they write days, times, dates and statuses. Stops when no further row can change the
+/// result.
 fn formats(
     source: &RecordSource<'_>,
     options: &ScheduleOptions,
