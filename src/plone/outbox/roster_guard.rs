@@ -1,6 +1,6 @@
 //! The roster guard: students' names are written to Plone only while neither visitors nor plain members can read them.
 //! To find that out, the guard reads rosters in Plone as a visitor and as the plain member who signed in most recently,
-//! at the start of the hub and then regularly.
+//! at the start of each tenure and then regularly.
 
 use std::sync::Arc;
 
