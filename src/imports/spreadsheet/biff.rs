@@ -63,7 +63,7 @@ impl<'b> Iterator for Records<'b> {
     }
 }
 
-/// What was counted in a workbook so far.
+/// The counts of a workbook so far.
 #[derive(Debug, Default)]
 struct Total {
     records: u64,
