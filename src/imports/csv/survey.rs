@@ -1,4 +1,5 @@
-//! Surveys a file before it is read: where its header is, and how it writes times and dates.
+//! Surveys a file before it is read: where its header is, and how it writes days, times, dates and
+//! statuses.
 
 use crate::domain::ids::ProfileName;
 use crate::domain::import::{FileColumn, FileRow, MissingField};
