@@ -13,8 +13,8 @@
 //! - [`bridge`]: what the hub adds to the response time of a real Plone, and what it saves
 //! - [`outage`]: registrations, alerts and dashboards with Plone healthy and with each kind of failure
 //!
-//! One thread of this process generates the load ([`load`], [`frames`]). It shares the machine with the server, so the
-//! numbers are those of both together. All connections are on 127.0.0.1.
+//! This process generates the load ([`load`], [`frames`]). It shares the machine with the server, so the numbers are
+//! those of both together. All connections are on 127.0.0.1.
 //!
 //! Tables go to standard output, progress to standard error.
 

@@ -1,5 +1,5 @@
 //! Students register, staff send alerts and members read their dashboard, with Plone healthy and with each kind of
-//! failure. Expected: the same response times, and no growth in memory, threads and open files.
+//! failure. Expected: the same response times, and no growth in memory, threads or open files.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -75,7 +75,7 @@ fn while_connected<T>(server: &Server, upgrades: Vec<Vec<u8>>, channels: &Value,
 }
 
 /// Lets two students take turns with a seat: one drops it, and the other waits for the push of the promotion.
-/// Returns the time of each, from before the drop is sent.
+/// Returns how long each push took, measured from before the drop is sent.
 fn pushes(server: &Server, tokens: &[String], drops: usize) -> Vec<Duration> {
     let path = format!("/api/v1/me/registrations/{TERM}-{SCARCE}");
     let mut clients = [0, 1].map(|one: usize| server.client().signed_in(&tokens[one]));

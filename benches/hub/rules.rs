@@ -3,7 +3,7 @@
 //!
 //! Each section has three prerequisites, two restrictions, a repeat limit, reserved seats, a pool of seats that it
 //! shares, a linked section, and the deadlines of its term. All students meet these rules, so that every rule is
-//! evaluated. Refusals are for full sections, the second-to-last rule.
+//! evaluated. Refused requests are for full sections, which the second-to-last rule refuses.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

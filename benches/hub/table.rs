@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Prints a table with a title. The first column is text and aligned left, the others are numbers and aligned right. A
+/// Prints a table with a title. The first column is text and aligned left; the others are numbers and aligned right. A
 /// column heading may have several lines.
 pub fn print(title: &str, columns: &[&str], rows: &[Vec<String>]) {
     let width = |index: usize| {

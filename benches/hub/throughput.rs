@@ -56,7 +56,7 @@ pub fn millis_per_thousand(time: Duration, count: usize) -> String {
     format!("{:.1}", time.as_secs_f64() * 1e6 / count as f64)
 }
 
-/// Measures the processor time of a process.
+/// A measurement of the processor time that a process uses, and of the time that passes.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch {
     pid: u32,

@@ -42,7 +42,7 @@ pub(super) fn affected(term: &TermModel, changed: &ChangedSections) -> Affected 
                 .filter(|(_, section)| section.status != SectionStatus::Cancelled)
                 .collect();
             for (own, section) in taught.iter().filter(|(_, section)| changed.meetings.contains(&section.id.crn)) {
-                // A student may wait for one section instead of the other.
+                // A student may wait for one of two sections that overlap, to take it instead of the other.
                 let is_instead = |other: &Registration| own.replaces(&other.crn) || other.replaces(&own.crn);
                 let overlaps = |(registration, other): &(&Registration, &Arc<Section>)| {
                     other.id != section.id && section.overlaps(other) && !is_instead(registration)

@@ -1,4 +1,4 @@
-//! What reading a file found, for the report of its import.
+//! The findings of a file, for the report of its import.
 
 mod spanish;
 

@@ -76,14 +76,14 @@ pub const UPLOADS_MAX: usize = QUEUE_MAX + 4;
 pub const HEADER_LINE_MAX: u64 = 1_000;
 /// The `nice` value of the import thread, relative to the rest of the hub.
 const NICENESS: i32 = 10;
-/// What follows the task's id in the file name of a list of errors.
+/// The end of the file name of a list of errors, after the task's id.
 const ERRORS_SUFFIX: &str = ".errors.csv";
 /// The pause between two attempts to store the results that the store did not accept.
 const UNSTORED_PAUSE: Duration = Duration::from_secs(1);
 /// Prefix of the names of upload folders.
 const UPLOAD_PREFIX: &str = "upload-";
 
-/// What imports depend on.
+/// The dependencies of imports.
 #[derive(Clone)]
 pub struct ImportDeps {
     /// Reads files.

@@ -401,7 +401,7 @@ impl Run<'_> {
         }
     }
 
-    /// Deletes the sections that the applied import replaced. Sections that remain are never read.
+    /// Deletes the sections that the applied import replaced. Replaced sections that remain are never read.
     fn prune(&self, term: &TermId) {
         let store = self.inner.deps.store.clone();
         let mut from = None;

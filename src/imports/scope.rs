@@ -1,4 +1,4 @@
-//! Which sections of a file staff may not import because they are limited to other subjects.
+//! Finds the sections of a file that staff may not import, because the staff are limited to other subjects.
 
 use std::collections::BTreeMap;
 use std::path::Path;

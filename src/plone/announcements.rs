@@ -50,7 +50,7 @@ const NOTE: &str = "announcements";
 /// Name of the note in the store with the time at which these announcements were read.
 const NOTE_AT: &str = "announcements_at";
 
-/// A cache key: one sign-in of a member through Plone. Each sign-in of a member has its own key, so that the cached
+/// A cache key. Each sign-in of a member has its own key, so that the cached
 /// announcements are not used after the member has signed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberKey(Caller);
@@ -167,7 +167,7 @@ impl News {
 pub struct AnnouncementDeps {
     /// Plone.
     pub plone: Arc<dyn Catalogue>,
-    /// Tokens of members who signed in through Plone.
+    /// Tokens of members, who signed in through Plone or by single sign-on.
     pub identity: Arc<Identity>,
     /// Store for the visitors' announcements.
     pub store: Arc<dyn OutboxStore>,

@@ -39,7 +39,7 @@ fn one(value: f64) -> Values {
     vec![("", value)]
 }
 
-/// Converts a count to a value of Prometheus. Exact up to 2^53.
+/// Converts a count to a Prometheus value. Exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "no count here reaches 2^53")]
 fn number(count: u64) -> f64 {
     count as f64

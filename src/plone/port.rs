@@ -85,7 +85,7 @@ pub enum Viewer {
     Hub,
     /// A visitor: the call carries no token.
     Visitor,
-    /// A member, identified by a token that Plone issued.
+    /// A member, identified by a token that Plone issued or, for single sign-on, that the hub signed.
     Member(Arc<SecretString>),
 }
 

@@ -25,7 +25,7 @@ pub enum RunFailure {
     NoAddress {
         /// The server.
         server: String,
-        /// The error that the operating system reported.
+        /// The error that the operating system reported, or `no address`.
         why: String,
     },
     /// The hub does not respond.
@@ -33,13 +33,13 @@ pub enum RunFailure {
     HubSilent {
         /// The address.
         url: String,
-        /// The error that the operating system reported.
+        /// The error of the connection, such as a timeout.
         why: String,
     },
     /// The sandbox was not removed.
     #[error("The sandbox could not be removed. The hub will remove it later: {why}")]
     SandboxStays {
-        /// The error that the operating system reported.
+        /// The error of the connection, such as a timeout.
         why: String,
     },
     /// The hub refused a request.
@@ -69,7 +69,7 @@ pub enum RunFailure {
     /// Plone does not respond.
     #[error("Plone did not respond: {why}")]
     PloneSilent {
-        /// The error that the operating system reported.
+        /// The error of the connection, such as a timeout.
         why: String,
     },
     /// Plone rejected the hub's user.

@@ -11,7 +11,7 @@ use crate::rush::report::HotSection;
 pub(super) struct ExpectedSeats {
     /// Seats that the hub confirmed and that the student has not dropped since.
     pub(super) confirmed: BTreeSet<usize>,
-    /// Sections for which a response was lost: the student may have a seat or not.
+    /// Sections for which a response was lost: the student may or may not have the seat.
     pub(super) uncertain: BTreeSet<usize>,
 }
 

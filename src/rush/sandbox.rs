@@ -79,7 +79,7 @@ pub struct Sandbox {
     pub hot: Vec<(SectionId, u32)>,
 }
 
-/// What [`Sandboxes`] uses.
+/// The dependencies of [`Sandboxes`].
 pub struct SandboxDeps {
     /// Runs the registrar of a sandbox.
     pub pool: Arc<RegistrarPool>,

@@ -14,7 +14,7 @@ use crate::{block_on, setting, table};
 
 /// The load is divided by this number.
 const PART: usize = 10;
-/// The largest error of a prediction.
+/// The largest permitted error of a prediction, in percent.
 const ERROR_MAX: f64 = 10.0;
 /// The seed of the students. Prediction and run have the same students, so that the error is that of the costs and of
 /// the model, not of the sample.
@@ -59,7 +59,7 @@ impl Run {
     }
 }
 
-/// What the simulated students counted.
+/// The counts of the run: the students' requests, and the bytes to and from them.
 struct Counted {
     requests: Rc<Requests>,
     wire: f64,

@@ -150,8 +150,8 @@ async fn busy(system: &System, prefix: &str, students: usize) -> (Used, f64) {
     (meter.stop(), (students * CART) as f64)
 }
 
-/// Solves for the costs of a batch and of a registration: the first phase has a batch for each registration, the second
-/// one has few.
+/// Solves for the costs of a batch and of a registration: the first phase has a batch for each registration; the second
+/// has few batches.
 fn registrations(costs: &mut Costs, bytes: &mut Bytes, idle: Load, [calm, busy]: [&(Used, f64); 2]) {
     let solve = |of: &dyn Fn(&Used) -> f64| {
         let ((b1, w1, c1), (b2, w2, c2)) = ((calm.1, calm.1, of(&calm.0)), (busy.0.commits, busy.1, of(&busy.0)));

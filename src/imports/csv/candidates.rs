@@ -22,7 +22,7 @@ const CRN_DIGITS_MIN: usize = 3;
 const TITLE_CHARS_MIN: usize = 8;
 /// The maximum length of the name of a room, in characters.
 const ROOM_CHARS_MAX: usize = 8;
-/// Words in the names of ways to teach.
+/// Words in the names of instructional methods.
 const METHOD_WORDS: [&str; 7] = ["person", "online", "hybrid", "remote", "web", "face", "distance"];
 /// Words in the names of terms.
 const TERM_WORDS: [&str; 8] = ["spring", "summer", "fall", "autumn", "winter", "quarter", "semester", "term"];
@@ -62,8 +62,9 @@ const FIELDS: [(Column, &[Column]); 28] = [
     (Column::Method, &[]),
 ];
 
-/// Returns each field that no column has, with the columns that could be it. `columns` are those without a meaning, and the
-/// subject, which may have the course: the number and the texts of each. `has_term` is whether the upload has a term.
+/// Returns each field that no column has, with the columns that could be it. `columns` has the number and the texts of
+/// each column without a meaning, and of the subject's column, which may contain the course. `has_term` is whether the
+/// upload has a term.
 pub(super) fn missing_fields(header: &Header, has_term: bool, columns: &[(u64, Vec<&str>)]) -> Vec<MissingField> {
     // The older importer's events have other fields.
     if header.is_event_header() {

@@ -23,7 +23,7 @@ pub(super) type ExtraNames = BTreeMap<String, Column>;
 
 /// The header of one file.
 ///
-/// An index below the number of names refers to a cell of a record; a larger one refers to a derived cell, see
+/// An index below the number of names refers to a cell of a record; any other index refers to a derived cell; see
 /// [`Header::derived_cells`].
 #[derive(Debug)]
 pub(super) struct Header {

@@ -20,7 +20,7 @@ const DATE_WORDS_MAX: usize = 7;
 /// tried as the start of dates and times, so a cell of 240 KB would take seconds.
 pub(super) const CELL_CHARS_MAX: usize = 4_000;
 
-/// How a file writes times, dates and statuses.
+/// How a file writes days, times, dates and statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Format {
     pub(super) clock: Clock,

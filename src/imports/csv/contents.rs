@@ -16,7 +16,7 @@ pub(super) const ROWS_MAX: usize = 5_000;
 const MOST_PERCENT: usize = 80;
 /// The year of day 0 in databases. In spreadsheets, day 0 is in the year before.
 const DAY_ZERO_YEAR: i16 = 1900;
-/// The fields that have several meanings.
+/// The fields whose columns are examined, because their names have several meanings.
 const EXAMINED: [Column; 19] = [
     Column::Subject,
     Column::Waitlisted,
@@ -160,7 +160,7 @@ pub(super) fn decide(
     Ok(decided)
 }
 
-/// Returns the course that a row without other cells names, above the rows of its sections.
+/// Returns the course of a heading: a row whose only cell names a course, above the rows of its sections.
 pub(super) fn heading_course(record: &csv::StringRecord) -> Option<&str> {
     let mut cells = record.iter().map(str::trim).filter(|cell| !cell.is_empty());
     let text = cells.next().filter(|_| cells.next().is_none())?;

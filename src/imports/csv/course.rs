@@ -209,7 +209,7 @@ fn bounded(name: String) -> Result<String, FindingKind> {
     }
 }
 
-/// Returns whether a prerequisite is a course (an upper-case subject and a number) rather than prose.
+/// Returns whether a text is a course (an upper-case subject and a number) rather than prose.
 pub(super) fn is_course(name: &str) -> bool {
     name.rsplit_once(' ').is_some_and(|(subject, number)| {
         number.bytes().any(|b| b.is_ascii_digit())

@@ -33,7 +33,7 @@ pub(super) fn is_text(row: &Row) -> bool {
     !row.is_exported && row.cross_listed.as_deref().is_some_and(|cell| cell.contains(char::is_whitespace))
 }
 
-/// Gives sections that name each other one group, which has the alphabetically first of their names. Visits the lines
+/// Puts sections that name each other into one group, named after the alphabetically first of them. Visits the lines
 /// of rows whose seats are not shared: they name a section that does not list others, or state no combined capacity.
 pub(super) fn name_groups(
     scratch: &Scratch,
@@ -94,7 +94,8 @@ fn listed(scratch: &Scratch) -> Result<Vec<Listed>, ScheduleError> {
     Ok(rows)
 }
 
-/// Returns the CRN of the only section with this course and label, or of the course's only section, if it lists others.
+/// Returns the CRN of the only section with this course and label or, without a label, of the course's only section;
+/// `None` if that section does not list others.
 fn section_crn(
     scratch: &Scratch,
     course: &str,
@@ -112,7 +113,8 @@ fn section_crn(
     })
 }
 
-/// Returns the CRN for a course and the label of a section; without a label, that of the only section.
+/// A function that returns the CRN of the section with a course and a label; without a label, that of the course's only
+/// section.
 type Find<'f> = dyn FnMut(&str, Option<&str>) -> Result<Option<String>, ScheduleError> + 'f;
 
 /// The sections that a cell names.

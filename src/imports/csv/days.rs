@@ -52,7 +52,7 @@ const NAMES: [(&str, &str); 42] = [
     ("su", "sun"),
 ];
 
-/// The minimum length of a name in [`names`]; shorter abbreviations are parsed by [`letters`].
+/// The minimum length of a name in [`names`]; shorter abbreviations are parsed by [`pairs`] and [`letters`].
 const NAME_LEN_MIN: usize = 3;
 
 /// Parses a cell of weekdays. The set is empty if they are not known yet.
@@ -71,7 +71,7 @@ pub(super) fn days(cell: &str, letters: DayLetters) -> Result<Days, FindingKind>
     })
 }
 
-/// Returns whether a cell has weekdays, or states that they are not known yet, in any language.
+/// Returns whether a cell has weekdays, or states that they are not known yet, in English or Spanish.
 pub(super) fn is_readable(cell: &str) -> bool {
     is_english(cell) || spanish_days::is_only_spanish(cell)
 }
@@ -81,7 +81,7 @@ pub(super) fn is_english(cell: &str) -> bool {
     english(cell).is_ok()
 }
 
-/// Parses a cell of weekdays with English letters and with names in any language.
+/// Parses a cell of weekdays with English letters, and with names in English or Spanish.
 fn english(cell: &str) -> Result<Days, FindingKind> {
     if is_unknown(cell) {
         return Ok(Days::NONE);

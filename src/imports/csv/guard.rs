@@ -120,8 +120,8 @@ impl<R: Read> RecordGuard<R> {
         self.after_cr = byte == b'\r';
     }
 
-    /// Returns the number of bytes that do not change the state, most of a file: those of a cell up to the next
-    /// delimiter, quotation mark or line break.
+    /// Returns how many of the next bytes do not change the state: those of a cell up to the next delimiter, quotation
+    /// mark or line break. They are most of a file.
     fn skippable(&self, bytes: &[u8]) -> usize {
         let next = match self.at {
             State::Cell => memchr3(self.delimiter, b'\r', b'\n', bytes),

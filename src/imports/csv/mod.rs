@@ -3,9 +3,9 @@
 //! [`CsvSchedules`] implements [`ScheduleReader`].
 //! - `input`: opens a file of text or a workbook; `encoding`, `dialect`, `guard`, `source`: turn bytes into records of
 //!   bounded size, each with its physical line number
-//! - `survey`: finds the header, and decides how the file writes times and dates; `names`, `aliases`, `columns`,
-//!   `meeting_columns`, `contents`: recognize the columns; `profile`: chooses the saved mapping of columns;
-//!   `candidates`: which columns could be a missing field
+//! - `survey`: finds the header, and decides how the file writes days, times, dates and statuses; `names`,
+//!   `aliases`, `columns`, `meeting_columns`, `contents`: recognize the columns; `profile`: chooses the saved mapping
+//!   of columns; `candidates`: which columns could be a missing field
 //! - `text`, `days`, `spanish_days`, `times`, `dates`, `course`, `component`, `crn`, `instructors`, `status`: parse one cell; `combined`:
 //!   parses a cell of meetings; `meetings`: parses those of a row
 //! - `derived`: cells made from other cells; `merged_cells`: cells that belong to several rows

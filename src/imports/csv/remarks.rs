@@ -22,9 +22,9 @@ pub(super) enum Remark {
     Unscheduled(String),
     /// Times without am or pm were read as afternoon.
     Afternoon,
-    /// Times without am or pm, in a file that has them at other times, were read as afternoon.
+    /// Times without am or pm were read as afternoon, in a file in which other times have am or pm.
     AfternoonBesideMarked,
-    /// Times without am or pm, in a file that has them or an hour above 12 at other times, were read as written.
+    /// Times without am or pm were read as written, in a file in which other times have am or pm, or an hour above 12.
     EarlyAsWritten,
     /// `M` was read as Tuesday, because the file has another sign for Wednesday.
     TuesdayLetter,
@@ -34,7 +34,7 @@ pub(super) enum Remark {
     Tentative,
     /// The status is not known.
     UnknownStatus(String),
-    /// The section is cross-listed, but may not share its seats with the others.
+    /// The section is cross-listed, but perhaps does not share its seats with the others.
     CrossListed,
     /// Further cells of a column are not imported.
     MoreNotImported(String),
@@ -44,7 +44,7 @@ pub(super) enum Remark {
     Continuation,
     /// The cells of the course are merged with those above.
     MergedCells,
-    /// A row without a CRN belongs to the section with the same course and section.
+    /// A row without a CRN belongs to the section with the same course, component and label.
     CrnOfSection,
 }
 

@@ -134,7 +134,7 @@ pub(super) struct Cells<'r> {
     report: RowReport,
 }
 
-/// What was found in a row.
+/// The findings and remarks about a row.
 #[derive(Debug, Default)]
 pub(super) struct RowReport {
     /// Errors and warnings, in order of discovery.

@@ -111,7 +111,7 @@ pub(super) struct LettersEvidence {
 }
 
 impl LettersEvidence {
-    /// Returns whether further cells cannot change the result.
+    /// Returns whether no further cell can change the result.
     pub(super) const fn is_complete(self) -> bool {
         self.has_english
     }

@@ -1,4 +1,5 @@
-//! Surveys a file before it is read: where its header is, and how it writes times and dates.
+//! Surveys a file before it is read: where its header is, and how it writes days, times, dates and
+//! statuses.
 
 use crate::domain::ids::ProfileName;
 use crate::domain::import::{FileColumn, FileRow, MissingField};
@@ -59,7 +60,7 @@ pub(super) struct Survey {
     pub(super) header: Header,
     /// The warnings about the header.
     pub(super) warnings: Vec<FindingKind>,
-    /// How times and dates are written.
+    /// How days, times, dates and statuses are written.
     pub(super) format: Format,
     /// What the dates show about the order of day and month.
     pub(super) order: OrderEvidence,
@@ -343,7 +344,8 @@ fn in_two_rows(upper: &[String], lower: &[String], extra: &ExtraNames) -> Vec<St
         .collect()
 }
 
-/// Reads all rows to find out how they write times and dates.
+/// Reads the rows to find out how they write days, times, dates and statuses. Stops when no further row can change the
+/// result.
 fn formats(
     source: &RecordSource<'_>,
     options: &ScheduleOptions,

@@ -14,7 +14,7 @@ use crate::imports::finding_kind::FindingKind;
 pub(super) const AFTERNOON_HOURS: std::ops::RangeInclusive<i8> = 1..=6;
 /// The earliest start of a class that ends after midnight.
 const LATE_START: Time = jiff::civil::time(17, 0, 0, 0);
-/// The warning about a start without an end.
+/// The warning about a start without an end, or an end without a start.
 const HALF_GIVEN: FindingKind = FindingKind::HalfTime;
 /// The warning about an end that is moved.
 const END_MOVED: FindingKind = FindingKind::EndMoved;

@@ -1,4 +1,4 @@
-//! Checks the records of a workbook before Excel 2007 (MS-XLS) before calamine reads them: calamine holds all cells of
+//! Checks the records of an `.xls` workbook (MS-XLS) before calamine reads them: calamine holds all cells of
 //! all sheets in memory, and a few records can declare millions of cells or copy one long text into each.
 
 use crate::imports::finding_parts::ExceededBound;
@@ -63,7 +63,7 @@ impl<'b> Iterator for Records<'b> {
     }
 }
 
-/// What was counted in a workbook so far.
+/// The counts of a workbook so far.
 #[derive(Debug, Default)]
 struct Total {
     records: u64,

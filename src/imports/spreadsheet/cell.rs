@@ -2,14 +2,14 @@
 
 use calamine::{Data, DataRef, ExcelDateTime};
 
-/// The number of digits that Excel shows of a number.
+/// The number of significant digits that Excel shows.
 const DIGITS: usize = 15;
-/// The seconds of a day.
+/// The number of seconds in a day.
 const DAY_SECONDS: u32 = 24 * 60 * 60;
 /// Serial numbers of dates below this one are times of day whose date, in 1900, has no meaning.
-const FIRST_MEANT_DATE: f64 = 366.0;
+const FIRST_MEANINGFUL_DATE: f64 = 366.0;
 
-/// The parts of a format of numbers that decide how a cell is read.
+/// The parts of a number format that decide how a cell is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Shown {
     /// Whether the format shows a date.
@@ -84,7 +84,7 @@ fn date_time(value: &ExcelDateTime, shown: Option<Shown>) -> String {
     let day = (seconds / f64::from(DAY_SECONDS)).floor();
     let of_day = (seconds - day * f64::from(DAY_SECONDS)) as u32;
     let shown = shown.filter(|shown| shown.date || shown.time).unwrap_or_else(|| {
-        let date = day >= FIRST_MEANT_DATE;
+        let date = day >= FIRST_MEANINGFUL_DATE;
         Shown { date, time: !date || of_day > 0, ..Shown::default() }
     });
     let date = || {

@@ -1,4 +1,4 @@
-//! Checks a compound file (MS-CFB), in which workbooks before Excel 2007 are stored, before calamine reads it: calamine
+//! Checks a compound file (MS-CFB), the container of `.xls` workbooks, before calamine reads it: calamine
 //! follows chains of sectors without noticing that they form a cycle.
 
 use crate::imports::finding_kind::FindingKind;

@@ -9,7 +9,7 @@ use thiserror::Error;
 /// How many bytes of a file are searched for its kind.
 const HEAD_BYTES: usize = 4 * 1024;
 
-/// The signature of compound files (MS-CFB 2.2), which contain workbooks before Excel 2007.
+/// The signature of compound files (MS-CFB 2.2), which contain `.xls` workbooks.
 const COMPOUND: &[u8] = b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1";
 /// Signatures of ZIP archives: with and without files.
 const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];

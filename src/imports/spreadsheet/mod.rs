@@ -1,7 +1,7 @@
 //! Reads spreadsheets (`.xlsx`, `.xls`, `.ods`) with calamine, and recognizes files that are neither text nor spreadsheets.
 //!
-//! The sheet with the schedule is copied to a temporary file, from which it is read as often as needed, like a CSV file:
-//! the memory does not grow with its rows.
+//! The sheet with the schedule is copied to a temporary file, from which it is read as often as needed, like a CSV
+//! file. Reading it from there takes the same memory for any number of rows.
 //! - `kind`: recognizes a file by its content; `stop`: why reading ends early
 //! - `archive`, `opendocument`, `compound`, `biff`: check a file before calamine reads it, because calamine trusts the
 //!   sizes in it

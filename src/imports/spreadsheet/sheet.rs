@@ -22,7 +22,7 @@ const TEXT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 const FIRST_ROWS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The number of rows between two checks of whether the import was cancelled.
 const TICK_INTERVAL_ROWS: u64 = 500;
-/// The maximum number of cells to which shorter rows are filled up with blank ones. Real sheets have up to 120 columns.
+/// The maximum number of cells to which shorter rows are padded with blank cells. Real sheets have up to 120 columns.
 const WIDTH_MAX: usize = 300;
 /// The minimum number of known columns of a schedule.
 const COLUMNS_MIN: usize = 2;

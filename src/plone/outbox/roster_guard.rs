@@ -1,6 +1,6 @@
 //! The roster guard: students' names are written to Plone only while neither visitors nor plain members can read them.
 //! To find that out, the guard reads rosters in Plone as a visitor and as the plain member who signed in most recently,
-//! at the start of the hub and then regularly.
+//! at the start of each tenure and then regularly.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ const SAMPLE_LEN: usize = 3;
 /// Number of sections that are marked in one commit, so that registrations can commit in between.
 const MARK_CHUNK: usize = 200;
 
-/// Findings that are stored for the next run of the hub.
+/// Findings that are stored for later tenures.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct StoredFindings {
     /// Identifies the roster field: site, section type and name of the field.
@@ -48,7 +48,7 @@ struct StoredFindings {
 /// Findings about who can read rosters.
 #[derive(Default)]
 struct Findings {
-    /// True if visitors can read them; `None` if this is unknown in this run.
+    /// True if visitors can read them; `None` if this is unknown in this tenure.
     visitor_can_read: Option<bool>,
     /// True if the last check as a member failed, so that an earlier finding may be outdated.
     is_uncertain: bool,
@@ -75,7 +75,7 @@ pub(super) struct RosterGuard {
 }
 
 impl RosterGuard {
-    /// Loads the findings of earlier runs.
+    /// Loads the findings of earlier tenures.
     pub(super) async fn load(
         deps: &OutboxDeps,
         options: &OutboxOptions,

@@ -122,7 +122,7 @@ impl Sender {
             None => (self.create(entry).await?, true),
         };
         let state = self.guard.state();
-        // An earlier attempt, or a write of an earlier run of the hub, may or may not have taken effect.
+        // An earlier attempt, or a write under an earlier tenure, may or may not have taken effect.
         let is_uncertain = !is_new && (entry.attempts > 0 || entry.queued_at < self.started_at);
         let found = difference(entry, &item, state.names(), self.scope, is_uncertain);
         self.report_absent(&found.absent);

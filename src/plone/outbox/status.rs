@@ -17,7 +17,7 @@ pub enum RosterState {
     Unchecked,
     /// Neither visitors nor plain members. Names are written.
     Protected,
-    /// A viewer who must not read it: `visitor`, or the name of a plain member. Only counts are written.
+    /// A viewer who must not read it but can: `visitor`, or the name of a plain member. Names are removed.
     Readable(String),
 }
 

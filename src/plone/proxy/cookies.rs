@@ -1,5 +1,5 @@
 //! Filters the cookies of proxied requests and responses. Below the hub's origin, only cookies with Plone's own names
-//! pass, limited to the path `/plone`. The hub's own cookie never passes.
+//! pass, limited to the path `/plone`. The hub's own cookies never pass.
 
 use crate::identity::device::DEVICE_COOKIE;
 use crate::identity::{HOST_PREFIX, SESSION_COOKIE};
@@ -18,8 +18,8 @@ fn is_hub_cookie(name: &str) -> bool {
     [SESSION_COOKIE, DEVICE_COOKIE].contains(&name.strip_prefix(HOST_PREFIX).unwrap_or(name))
 }
 
-/// Returns true if a cookie with this name passes. At Plone's own origin, add-ons may use any name. The hub's cookie is
-/// excluded there, too, because origins that differ only in the port share their cookies.
+/// Returns true if a cookie with this name passes. At Plone's own origin, add-ons may use any name. The hub's cookies
+/// are excluded there, too, because origins that differ only in the port share their cookies.
 fn passes(name: &str, mount: Mount, is_member: bool) -> bool {
     !is_hub_cookie(name)
         && (mount == Mount::OwnOrigin || PLONE_COOKIES.contains(&name))

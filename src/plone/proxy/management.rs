@@ -30,8 +30,8 @@ const SERVICES: [&str; 12] = [
 /// that writes could be called with any method.
 const SERVICE_VIEW: &str = "_application_json_";
 /// Names of forms and tools for users, rights and the site itself. They are refused even in reads, because Plone's
-/// forms accept their fields in the query, and `portal_membership/searchMembers` lists all users with their email
-/// addresses for every member.
+/// forms accept their fields in the query, and `portal_membership/searchMembers` shows every member all users with
+/// their email addresses.
 const FORMS: [&str; 22] = [
     "user-information",
     "user-preferences",

@@ -117,7 +117,8 @@ impl OwnSignIn<'_> {
 }
 
 impl Accepted {
-    /// Returns true if Plone may check a password of this request. [`PloneProxy::read_sign_in`] must be called first.
+    /// Returns true if Plone may check a password of this request. Then [`PloneProxy::read_sign_in`] must be called
+    /// before the request is forwarded.
     #[must_use]
     pub const fn may_have_password(&self) -> bool {
         self.contents.may_have_password()

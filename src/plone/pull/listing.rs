@@ -130,7 +130,7 @@ impl Listing {
         self.visible.get(uid).map(|hit| hit.path.as_str())
     }
 
-    /// Returns true if an item may have changed after it was read without another time of modification.
+    /// Returns true if an item may have changed since it was read, within the second of its time of modification.
     pub(super) fn may_have_changed(&self, hit: &Hit) -> bool {
         self.recently_modified.get(&hit.uid).is_some_and(|(modified, _)| *modified == hit.modified)
     }

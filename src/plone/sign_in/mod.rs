@@ -33,7 +33,8 @@ const REASON_CHARS_MAX: usize = 200;
 /// Maximum number of waiting sign-ins: more than Plone can handle within the time that a sign-in waits.
 const WAITING_MAX: usize = 1_000;
 
-/// A plain member of Plone (a student) with the member's token; `None` until one has signed in.
+/// A plain member of Plone (a student) with the member's token; `None` before the first sign-in of a student, and after
+/// the member's sign-ins have ended.
 pub type PlainMember = Option<(UserName, Arc<SecretString>)>;
 
 /// Options of sign-in through Plone.

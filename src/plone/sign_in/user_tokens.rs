@@ -74,7 +74,8 @@ impl UserTokens {
         }
     }
 
-    /// Returns a token for a user; `None` if Plone has no such user or does not respond in time.
+    /// Returns a token for a user; `None` for the hub's own user, and if Plone has no such user or does not respond in
+    /// time.
     pub(super) async fn token_for(&self, user: &UserName) -> Option<Arc<SecretString>> {
         if *user == self.hub_user || !self.exists(user).await? {
             return None;

@@ -111,7 +111,7 @@ impl Lookup {
     }
 }
 
-/// Returns the range of dates of a term, of which `end` is the day after the last one. Empty if they are not known.
+/// Returns the dates of a term as a range; `end` is the day after its last day. Empty if the dates are not known.
 fn dates(start: &str, end: &str) -> String {
     let days = start.parse::<Date>().ok().zip(end.parse::<Date>().ok());
     let last = days.and_then(|(first, end)| Some((first, end.checked_sub(1.day()).ok()?)));

@@ -1,4 +1,4 @@
-//! The columns of the files about students, of the versions 1.1 and 1.2 of the binding.
+//! The columns of the files about students, in versions 1.1 and 1.2 of the binding.
 
 use std::collections::BTreeSet;
 

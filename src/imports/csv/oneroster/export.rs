@@ -131,7 +131,7 @@ impl TermBundle<'_> {
 
     fn sessions(&self, archive: &mut Archive) -> io::Result<()> {
         let (first, last) = self.days;
-        // In OneRoster, the end date of a session is the day after its last one.
+        // In OneRoster, the end date of a session is the day after its last day.
         let end = last.checked_add(1.day()).unwrap_or(last);
         let year = first.year() + i16::from(first.month() >= SCHOOL_YEAR_BEGINS);
         let term = &self.snapshot.term;

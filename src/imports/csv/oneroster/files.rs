@@ -174,7 +174,7 @@ impl Log {
         self.errors.push(kind.of_cell(entry.line, Some(&entry.column(column)), None));
     }
 
-    /// Adds an error that facts about students have in files of all kinds.
+    /// Adds an error of a kind that any file with facts about students can have.
     pub(super) fn fault(&mut self, entry: &Entry<'_, '_>, column: &'static str, kind: &FindingKind) {
         self.errors.push(kind.of_cell(entry.line, Some(&entry.column(column)), None));
     }

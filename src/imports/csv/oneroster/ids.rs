@@ -5,10 +5,10 @@ use std::fmt::Write;
 use crate::domain::meeting::{Meeting, hour_minute_text};
 use crate::imports::csv::export::day_letters;
 
-/// The characters of the parts of a meeting's text that have a meaning in it.
+/// The characters with a meaning in the text of a meeting, which are escaped in its location.
 const RESERVED: [char; 3] = ['%', '|', ';'];
 
-/// Returns a text as a `sourcedId`: OneRoster allows letters and digits of ASCII and some punctuation. Other bytes, and
+/// Returns a text as a `sourcedId`: OneRoster allows ASCII letters and digits and some punctuation. Other bytes, and
 /// `_`, become `_` and two hexadecimal digits, so that different texts stay different.
 pub(super) fn sourced_id(kind: &str, text: &str) -> String {
     let mut id = format!("{kind}-");

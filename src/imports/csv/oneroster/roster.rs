@@ -73,7 +73,7 @@ pub(in crate::imports) struct Session {
     pub(in crate::imports) id: Box<str>,
     /// The title, or otherwise the `sourcedId`.
     pub(in crate::imports) title: Box<str>,
-    /// The day after the last one.
+    /// The day after the last day of the term; `None` if not known.
     end: Option<Date>,
 }
 
