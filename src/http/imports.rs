@@ -293,7 +293,8 @@ pub async fn errors(request: HttpRequest, staff: SubjectStaff, jobs: Data<Import
         return Err(no_such_task());
     }
     let (_, task) = task_for(staff, &jobs, &id).await?;
-    let list = jobs.error_list(&task, Query::of(&request)?.lang()?).await?;
+    let language = Query::of(&request)?.lang()?;
+    let list = jobs.error_list(&task, language).await?;
     let name = format!("attachment; filename=\"import-{id}-errors.csv\"");
     let name = HeaderValue::from_str(&name).map_err(|_| no_such_task())?;
     let mut response = HttpResponse::Ok();
@@ -305,7 +306,7 @@ pub async fn errors(request: HttpRequest, staff: SubjectStaff, jobs: Data<Import
             response.streaming(Box::pin(blocks_of(file)))
         }
         ErrorList::Stored(list) => response.body(list),
-        ErrorList::Empty => response.body("line,column,value,message\n"),
+        ErrorList::Empty => response.body(ErrorList::header(language)),
         ErrorList::Elsewhere => return Err(no_list()),
     })
 }

@@ -344,7 +344,7 @@ impl Context {
                     }
                     ExternalError::Store(_) | ExternalError::Failed => {
                         log::error!("a sign-in by {provider} could not be stored: {error}");
-                        Failure::HubBusy
+                        Failure::NotStored
                     }
                 };
                 page.respond(&failure)

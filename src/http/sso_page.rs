@@ -22,7 +22,7 @@ pub(super) enum Failure {
     /// Too many users are signing in.
     Busy,
     /// The hub could not store the sign-in.
-    HubBusy,
+    NotStored,
     /// The hub and the provider do not recognize each other.
     Misconfigured,
     /// The sign-in is too late, was used, or began in another browser.
@@ -87,7 +87,7 @@ impl<'a> FailurePage<'a> {
     pub(super) fn respond(&self, failure: &Failure) -> HttpResponse {
         let status = match failure {
             Failure::UnknownProvider => StatusCode::NOT_FOUND,
-            Failure::Unavailable | Failure::Busy | Failure::HubBusy => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::Unavailable | Failure::Busy | Failure::NotStored => StatusCode::SERVICE_UNAVAILABLE,
             Failure::NotOpen => StatusCode::BAD_REQUEST,
             Failure::Misconfigured
             | Failure::Denied
@@ -145,9 +145,16 @@ fn texts(failure: &Failure, language: Language) -> (&'static str, &'static str) 
                  iniciaron sesión pueden continuar. Intente de nuevo en un minuto.",
             ),
         ),
-        Failure::Busy | Failure::HubBusy => of(
+        Failure::Busy => of(
             ("Many people are signing in", "You have not been signed in yet. Try again in a few seconds."),
             ("Muchas personas están iniciando sesión", "Aún no ha iniciado sesión. Intente de nuevo en unos segundos."),
+        ),
+        Failure::NotStored => of(
+            ("EduHub could not save your sign-in", "You have not been signed in yet. Try again in a few seconds."),
+            (
+                "EduHub no pudo guardar su inicio de sesión",
+                "Aún no ha iniciado sesión. Intente de nuevo en unos segundos.",
+            ),
         ),
         Failure::Misconfigured => of(
             (
@@ -220,9 +227,11 @@ fn texts_of_refusal(failure: &Failure, language: Language) -> (&'static str, &'s
             ),
         ),
         Failure::NameTaken { owner, .. } => name_taken(owner, language),
-        Failure::UnknownProvider | Failure::Unavailable | Failure::Busy | Failure::HubBusy | Failure::Misconfigured => {
-            texts(failure, language)
-        }
+        Failure::UnknownProvider
+        | Failure::Unavailable
+        | Failure::Busy
+        | Failure::NotStored
+        | Failure::Misconfigured => texts(failure, language),
     }
 }
 
@@ -272,7 +281,7 @@ mod tests {
             Failure::UnknownProvider,
             Failure::Unavailable,
             Failure::Busy,
-            Failure::HubBusy,
+            Failure::NotStored,
             Failure::Misconfigured,
             Failure::NotOpen,
             Failure::Denied,

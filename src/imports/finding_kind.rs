@@ -269,7 +269,9 @@ pub(in crate::imports) enum FindingKind {
     ComponentInferred { component: &'static str, rows: CitedRows },
     #[error("Tentative sections are imported as open, in {rows}")]
     Tentative { rows: CitedRows },
-    #[error("The status \"{status}\" is unknown: the section is imported as open, in {rows}")]
+    #[error(
+        "The status \"{status}\" is unknown: a new section is open, and an existing one keeps its status, in {rows}"
+    )]
     UnknownStatus { status: String, rows: CitedRows },
     #[error(
         "Cross-listed sections share their seats only if they have the same code or name each other, and the file states \

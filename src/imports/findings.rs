@@ -34,9 +34,9 @@ pub(super) struct Found {
 }
 
 /// The names of the columns in the list of all errors.
-const COLUMNS: [&str; 4] = ["line", "column", "value", "message"];
+pub(super) const COLUMNS: [&str; 4] = ["line", "column", "value", "message"];
 /// The names in Spanish.
-const SPANISH_COLUMNS: [&str; 4] = ["línea", "columna", "valor", "problema"];
+pub(super) const SPANISH_COLUMNS: [&str; 4] = ["línea", "columna", "valor", "problema"];
 
 /// Returns the path of the list of all errors in Spanish, beside the one in English.
 fn in_spanish(errors_file: &Path) -> PathBuf {

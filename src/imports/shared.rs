@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::domain::import::{TaskReport, TaskState};
 use crate::domain::language::Language;
 use crate::imports::Imports;
+use crate::imports::findings::{COLUMNS, SPANISH_COLUMNS};
 use crate::store::StoreError;
 use crate::store::imports::StoredTask;
 use crate::store::shared_tasks::SharedTasks;
@@ -29,6 +30,14 @@ pub enum ErrorList {
     /// Not at this hub: another hub is still reading the file, or the list is longer than
     /// [`ERRORS_LEN_MAX`](crate::store::shared_tasks::ERRORS_LEN_MAX).
     Elsewhere,
+}
+
+impl ErrorList {
+    /// Returns the first line of a list, with the names of its columns.
+    #[must_use]
+    pub fn header(language: Language) -> String {
+        format!("{}\n", language.pick(COLUMNS, SPANISH_COLUMNS).join(","))
+    }
 }
 
 impl Imports {
@@ -90,5 +99,16 @@ impl Imports {
             None if task.errors_total == 0 => ErrorList::Empty,
             None => ErrorList::Elsewhere,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_list_has_the_columns_of_its_language() {
+        assert_eq!(ErrorList::header(Language::English), "line,column,value,message\n");
+        assert_eq!(ErrorList::header(Language::Spanish), "línea,columna,valor,problema\n");
     }
 }
