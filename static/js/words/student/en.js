@@ -122,6 +122,7 @@ export default {
   "calendar.since": "Private link created {at}.",
   "calendar.ended": "The private link has ended.",
   "notice.staff.enrolled": "You are enrolled in {course}", "notice.staff.enrolled.text": "The college enrolled you in {course} (CRN {crn}).",
+  "notice.staff.offered": "You've been offered a seat in {course}", "notice.staff.offered.text": "The college offers you a seat in {course} (CRN {crn}).",
   "notice.staff.waitlisted": "You are on the waitlist for {course}", "notice.staff.waitlisted.text": "The college put you on the waitlist for {course} (CRN {crn}).",
   "notice.staff.dropped": "You are no longer in {course}", "notice.staff.dropped.text": "The college dropped you from {course} (CRN {crn}).",
   "notice.staff": "{course} is no longer cancelled", "notice.staff.text": "{course} (CRN {crn}) will be held after all. It counts toward your schedule and credits again.",

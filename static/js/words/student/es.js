@@ -122,6 +122,7 @@ export default {
   "calendar.since": "Enlace privado creado el {at}.",
   "calendar.ended": "El enlace privado se eliminó.",
   "notice.staff.enrolled": "Ya tiene cupo en {course}", "notice.staff.enrolled.text": "La institución le asignó un cupo en {course} (CRN {crn}).",
+  "notice.staff.offered": "Se le ofrece un cupo en {course}", "notice.staff.offered.text": "La institución le ofrece un cupo en {course} (CRN {crn}).",
   "notice.staff.waitlisted": "Está en la lista de espera de {course}", "notice.staff.waitlisted.text": "La institución le asignó un lugar en la lista de espera de {course} (CRN {crn}).",
   "notice.staff.dropped": "Ya no está en {course}", "notice.staff.dropped.text": "La institución dio de baja su inscripción en {course} (CRN {crn}).",
   "notice.staff": "{course} ya no está cancelado", "notice.staff.text": "{course} (CRN {crn}) sí se impartirá. Cuenta de nuevo en su horario y en sus créditos.",
