@@ -1,6 +1,7 @@
 //! The pages and their files, which are embedded in the binary.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use actix_web::web::Data;

@@ -14,7 +14,7 @@ use crate::http::message_page::language_of;
 use crate::http::problem::ProblemCode;
 
 /// `GET /docs/problems`: explains each code.
-pub async fn problems(request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn problems(request: HttpRequest) -> Result<HttpResponse, Problem> {
     static ENGLISH: LazyLock<Arc<Encoded>> = LazyLock::new(|| page(Language::English));
     static SPANISH: LazyLock<Arc<Encoded>> = LazyLock::new(|| page(Language::Spanish));
     let page = language_of(&request).pick(&*ENGLISH, &*SPANISH);
