@@ -166,7 +166,7 @@ export default {
   "finding.fact_credits": "The cell must be a number of credits, such as 18 or 4.5",
   "finding.fact_time": "The cell must be a date and time, such as 2026-04-12 08:00",
   "finding.hold_office": "A hold needs the office that lifts it, in the column office",
-  "finding.hold_address": "The address of a hold must begin with https:// or http://",
+  "finding.hold_address": "The address of a hold must begin with https: or http:",
   "finding.hold_blocks": "The cell must be register, drop, both, or none",
   "finding.username_form": "A username has 1 to 120 characters, without spaces or invisible characters",
   "finding.closes_before_opening": "Registration must close after it opens",

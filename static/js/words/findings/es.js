@@ -166,7 +166,7 @@ export default {
   "finding.fact_credits": "La celda debe ser un número de créditos, como 18 o 4.5",
   "finding.fact_time": "La celda debe ser una fecha con hora, como 2026-04-12 08:00",
   "finding.hold_office": "Una retención necesita la oficina que la levanta, en la columna office",
-  "finding.hold_address": "La dirección de una retención debe empezar por https:// o http://",
+  "finding.hold_address": "La dirección de una retención debe empezar por https: o http:",
   "finding.hold_blocks": "La celda debe ser register, drop, both o none",
   "finding.username_form": "Un nombre de usuario tiene de 1 a 120 caracteres, sin espacios ni caracteres invisibles",
   "finding.closes_before_opening": "La inscripción debe cerrar después de abrir",
