@@ -1,5 +1,5 @@
 // What a student can choose with a waitlist position: a section to get together with it, other sections of the same
-// class that are as good, and a section to drop when the seat comes.
+// class that would do as well, and a section to drop when the student gets the seat.
 
 import { button, h, markInvalid, put } from "../dom.js";
 import { t } from "../i18n.js";
