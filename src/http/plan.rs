@@ -306,7 +306,7 @@ pub async fn put_one(
         PutPlan::Created if !plan.name.is_default() => HttpResponse::Created(),
         PutPlan::Created | PutPlan::Replaced => HttpResponse::Ok(),
         PutPlan::Full => {
-            let detail = format!("You have {PLANS_MAX} plans, which is the limit. Delete one first.");
+            let detail = format!("You have {PLANS_MAX} named plans, which is the limit. Delete one first.");
             return Err(Problem::invalid("name", detail));
         }
     };
