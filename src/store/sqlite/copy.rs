@@ -22,13 +22,13 @@ pub enum CopyError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The target of a backup exists.
-    #[error("{0} exists already, and is not overwritten")]
+    #[error("{0} already exists, and is not overwritten")]
     Exists(PathBuf),
     /// The target of a restore exists.
-    #[error("the store {0} exists already; --replace puts the copy in its place and keeps the old one beside it")]
+    #[error("the store {0} already exists; --replace puts the copy in its place and keeps the old one beside it")]
     StoreExists(PathBuf),
     /// The file, or the store that is copied, is not as the hub wrote it.
-    #[error("{path} is damaged: {what}; nothing was copied. Use another backup of it")]
+    #[error("{path} is damaged: {what}; nothing was copied. Use an undamaged backup")]
     Damaged {
         /// The file.
         path: PathBuf,
