@@ -203,8 +203,8 @@ const waysToSignIn = () => requested ??= api.get("/api/v1/auth/providers")
   .catch(() => { requested = undefined; return { password: true, plone: false, providers: [] }; });
 
 /**
- * Shows a note at the foot of the page about a failure outside of any form, with a button `action`. `about` names it
- * for `clearNote`.
+ * Shows a note at the foot of the page, for a text that belongs to no form, with a button `action`. `about` names the
+ * note for `clearNote`.
  */
 export function showNote(text, about = "", action = null) {
   $("note").dataset.about = about;
