@@ -143,7 +143,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
 
   function header(user) {
     const pages = PAGES.filter(([, , role]) => !role || (role === "instructor" ? user?.role === role || Boolean(user?.subjects) : hasRole(user, role)));
-    // A page on which the reader has nothing to do needs a way to the reader's own page.
+    // A page that the reader cannot use needs a link to one that the reader can use.
     const isShown = pages.length > 1 || (user && pages[0][0] !== location.pathname);
     put($("nav"), isShown && pages.map(([href, label]) => h("a", { href, "aria-current": href === location.pathname ? "page" : null }, t(label))));
     $("nav").hidden = !isShown;

@@ -11,7 +11,7 @@ const CHOICES_MAX = 8;
 
 /**
  * Returns the sections that can be chosen with a position on the waitlist of a section. The lists are empty until the
- * whole term has loaded, because other sections of the class may be missing before.
+ * whole term has loaded, because other sections of the class may be missing before that.
  */
 export function waitOptions({ catalogue, numbers, registrations }, id) {
   const section = catalogue.get(id);
