@@ -58,7 +58,7 @@ pub enum OpenError {
     Postgres(#[from] postgres::OpenError),
     /// Another hub on the database runs in the same folder.
     #[error(
-        "another process uses the hub's own files {}.*{}: each hub on a database needs its own working directory",
+        "another process uses the hub's own files {}.*{}: each hub on a database needs a separate working directory",
         files.display(),
         address.as_ref().map(|address| format!(" (a hub at {address})")).unwrap_or_default()
     )]

@@ -228,7 +228,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     request_body(content((AlertRequest = "application/json"), (String = "application/cap+xml"))),
     responses(
         (status = 200, description = "The numbers of recipients, with `dry_run=true`. For a CAP message also the alert \
-            that was corrected or exists already, or the alerts that were cancelled.", body = AlertPosted),
+            that was corrected or already exists, or the alerts that were cancelled.", body = AlertPosted),
         (status = 201, description = "Sent or scheduled.", body = AlertSent),
         BadRole, BadBody, StoreFailed,
     )

@@ -134,7 +134,7 @@ impl StudentPage {
         if term.as_ref().is_some_and(TermId::is_sandbox) {
             return Err(Problem::invalid("term", "There is no such term."));
         }
-        let before = query.parsed("cursor", "the “next” of an earlier page", |text| {
+        let before = query.parsed("cursor", "the `next` of an earlier page", |text| {
             let (term, n) = text.rsplit_once('-')?;
             Some((TermId::stored(term).ok()?, n.parse().ok().filter(|n| i64::try_from(*n).is_ok())?))
         })?;

@@ -31,7 +31,7 @@ pub(super) struct ImportQuery {
     /// Whether to apply `enrolled` and `waitlisted` of the file even while registration for the term is open.
     #[param(required = false, default = false)]
     totals: bool,
-    /// Additional column names as pairs of a name in the file and a column, such as `seats:capacity,desc:title`.
+    /// Pairs of a column of the file and a field, such as `seats:capacity,desc:title`.
     /// `#4:capacity` maps the fourth column, and `Bldg+Room:location` joins two.
     #[param(max_length = 2_000)]
     map: Option<String>,
@@ -113,7 +113,7 @@ pub(super) struct StudentImportQuery {
     /// Whether to import the students without errors and skip the rest.
     #[param(required = false, default = false)]
     partial: bool,
-    /// Additional column names as pairs of a name in the file and a column, such as `Login:user,Max:credit_limit`.
+    /// Pairs of a column of the file and a field, such as `Login:user,Max:credit_limit`.
     /// `#4:holds` maps the fourth column, and `Subject+Number:completed` joins two.
     #[param(max_length = 2_000)]
     map: Option<String>,
@@ -150,13 +150,13 @@ pub(super) fn read_for_students(request: &HttpRequest, jobs: &Imports) -> Result
 /// Reads the parameter `map`.
 fn read_map(map: Option<&str>, example: &str) -> Result<Vec<(String, String)>, Problem> {
     let wrong = || {
-        let detail = format!("map must list pairs of a name in the file and a column, such as {example}.");
+        let detail = format!("map must list pairs of a column of the file and a field, such as {example}.");
         Problem::invalid("map", detail)
     };
     map.map_or(Ok(Vec::new()), |text| parse_map(text).ok_or_else(wrong))
 }
 
-/// Parses `seats:capacity,desc:title`. A name in the file may contain colons; a column does not.
+/// Parses `seats:capacity,desc:title`. The name of a column may contain colons; a field does not.
 fn parse_map(text: &str) -> Option<Vec<(String, String)>> {
     let pairs = text.split(',').map(|pair| {
         let (name, column) = pair.rsplit_once(':')?;

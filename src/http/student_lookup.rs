@@ -134,7 +134,7 @@ pub async fn find(
         let detail = format!("A search needs at least {SEARCH_CHARS_MIN} characters of a name or username.");
         return Err(Problem::invalid("q", detail));
     }
-    let after = query.parsed("cursor", "the “next” of an earlier page", |text| UserName::stored(text).ok())?;
+    let after = query.parsed("cursor", "the `next` of an earlier page", |text| UserName::stored(text).ok())?;
     let mut found = search(&**store, &caller, &model, words, after).await?;
     let has_more = found.len() > FOUND_MAX;
     found.truncate(FOUND_MAX);

@@ -68,7 +68,7 @@ export class Alerts {
     this.#draw(true);
   }
 
-  /** Redraws the alerts whose texts have been loaded since. */
+  /** Redraws the alerts when their texts have loaded after them. */
   ontexts() {
     if ([...this.#all.values()].some(({ notice }) => notice)) this.#redraw();
   }

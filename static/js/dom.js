@@ -66,7 +66,7 @@ function copyAttributes(old, now) {
   for (const { name, value } of now.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
 }
 
-/** The element with this id. */
+/** Returns the element with this id. */
 export const $ = (id) => document.getElementById(id);
 
 /**

@@ -2,7 +2,7 @@
 
 import { Problem } from "./api.js";
 
-/** Failures make the pause up to this long, so that a page recovers soon after the hub does. */
+/** The longest pause after failures. It is short, so that a page recovers soon after the hub does. */
 const RETRY_MS_MAX = 20_000;
 /** The longest `Retry-After` that is respected. */
 const RETRY_AFTER_MS_MAX = 60_000;

@@ -1,4 +1,4 @@
-// Prints a list on a sheet of its own, with all of its rows: the page shows only a part of a long list.
+// Prints a list on a separate sheet, with all of its rows: the page shows only a part of a long list.
 
 import { h, put, table } from "./dom.js";
 import { hubNow } from "./hub-clock.js";

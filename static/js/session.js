@@ -143,7 +143,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
 
   function header(user) {
     const pages = PAGES.filter(([, , role]) => !role || (role === "instructor" ? user?.role === role || Boolean(user?.subjects) : hasRole(user, role)));
-    // A page on which the reader has nothing to do needs a way to the reader's own page.
+    // A page that the reader cannot use needs a link to one that the reader can use.
     const isShown = pages.length > 1 || (user && pages[0][0] !== location.pathname);
     put($("nav"), isShown && pages.map(([href, label]) => h("a", { href, "aria-current": href === location.pathname ? "page" : null }, t(label))));
     $("nav").hidden = !isShown;
@@ -203,8 +203,8 @@ const waysToSignIn = () => requested ??= api.get("/api/v1/auth/providers")
   .catch(() => { requested = undefined; return { password: true, plone: false, providers: [] }; });
 
 /**
- * Shows a note at the foot of the page about a failure outside of any form, with a button `action`. `about` names it
- * for `clearNote`.
+ * Shows a note at the foot of the page, for a text that belongs to no form, with a button `action`. `about` names the
+ * note for `clearNote`.
  */
 export function showNote(text, about = "", action = null) {
   $("note").dataset.about = about;

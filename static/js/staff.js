@@ -42,7 +42,7 @@ const page = {
   ensure: (ids) => page.catalogue.ensure(ids),
   term: () => currentTerm,
   refused: () => overview.refused,
-  /** Shows a section, which may be of another term than the one shown. */
+  /** Shows a section, which may be of a term other than the one shown. */
   show: async (id) => {
     const term = id.slice(0, id.lastIndexOf("-"));
     if (term !== currentTerm) {

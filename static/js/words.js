@@ -2,7 +2,7 @@
 
 import { format, has, i18n, t } from "./i18n.js";
 
-/** A section has few seats left with at most a tenth of its capacity, or with at most this many. */
+/** A section has few seats left if at most this share of its capacity, or at most this many seats, are open. */
 const FEW_SHARE = 0.1;
 const FEW_SEATS = 2;
 
@@ -50,7 +50,7 @@ export const seatsTaken = ({ capacity, enrolled }) => t("section.taken", {
   n: capacity, taken: isHidden(enrolled) ? t("count.few", { n: smallCounts }) : enrolled,
 });
 
-/** The places taken on the waitlist of a section, as text. */
+/** Returns the places taken on the waitlist of a section, as text. */
 export const waitlistTaken = ({ waitlist_capacity, waitlisted = 0 }) => t("section.waitlist", {
   n: waitlist_capacity, taken: isHidden(waitlisted) ? t("count.few", { n: smallCounts }) : waitlisted,
 });
@@ -73,7 +73,7 @@ export function seatStatus({ capacity, enrolled, waitlisted, open, reserved, cro
 
 const DAY_NUMBERS = { sun: 0, mon: 1, tue: 2, wed: 3, thu: 4, fri: 5, sat: 6 };
 
-/** A weekday's name by its three letters; `width` is `short`, `long` or `narrow`. */
+/** Returns a weekday's name by its three letters; `width` is `short`, `long` or `narrow`. */
 export const weekday = (name, width = "short") =>
   name in DAY_NUMBERS ? format({ weekday: width }, "UTC").format(new Date(Date.UTC(2023, 0, 1 + DAY_NUMBERS[name]))) : name;
 

@@ -20,7 +20,7 @@ pub(crate) const TERM: &str = "203001";
 const PASSWORD: &str = "correct horse 1";
 pub(crate) const SEATS: u32 = 20;
 
-/// The homes of two hubs on one database. Each hub has its own working directory.
+/// The homes of two hubs on one database. Each hub has a separate working directory.
 pub(crate) struct Hubs {
     pub(crate) homes: [Home; 2],
     pub(crate) database: Database,
@@ -425,7 +425,7 @@ fn errors_with_the_database_are_explained_without_the_password() {
 
         let first = home();
         let server = first.serve();
-        fails(&first, &["serve"], "its own working directory");
+        fails(&first, &["serve"], "a separate working directory");
         drop(server);
         hubs.database.run("UPDATE schema_version SET version = version + 1");
         fails(&home(), &["serve"], "the database was written by a newer EduHub");

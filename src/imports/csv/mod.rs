@@ -105,12 +105,12 @@ impl CsvSchedules {
         let mut extra: ExtraNames = BTreeMap::new();
         for (column, names) in extra_names {
             let column = column.as_ref();
-            let found = Column::parse(column).ok_or_else(|| unknown_column(column))?;
+            let found = Column::parse(column).ok_or_else(|| unknown_field(column))?;
             for name in names.as_ref() {
                 let known = Column::parse(name).filter(|other| *other != found);
                 let before = extra.insert(columns::normalized(name), found).filter(|other| *other != found);
                 if known.or(before).is_some() {
-                    return Err(format!("the name {name:?} for column {column:?} already refers to another column"));
+                    return Err(format!("the name {name:?} for field {column:?} already refers to another field"));
                 }
             }
         }
@@ -120,7 +120,7 @@ impl CsvSchedules {
     fn parse_map(map: &[(String, String)]) -> Result<Vec<(String, Column)>, String> {
         let mut found_all: Vec<(String, Column)> = Vec::with_capacity(map.len());
         for (name, column) in map {
-            let found = Column::parse(column).ok_or_else(|| unknown_column(column))?;
+            let found = Column::parse(column).ok_or_else(|| unknown_field(column))?;
             let is_same = |name: &str, other: &str| columns::normalized(name) == columns::normalized(other);
             if found_all.iter().any(|(n, c)| is_same(n, name) || (*c == found && found != Column::Ignored)) {
                 return Err(format!("{name:?} or {column:?} appears twice"));
@@ -131,8 +131,8 @@ impl CsvSchedules {
     }
 }
 
-fn unknown_column(name: &str) -> String {
-    format!("unknown column {name:?}")
+fn unknown_field(name: &str) -> String {
+    format!("unknown field {name:?}")
 }
 
 impl ScheduleReader for CsvSchedules {

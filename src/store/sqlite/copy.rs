@@ -28,7 +28,7 @@ pub enum CopyError {
     #[error("the store {0} already exists; --replace puts the copy in its place and keeps the old store beside it")]
     StoreExists(PathBuf),
     /// The file, or the store that is copied, is not as the hub wrote it.
-    #[error("{path} is damaged: {what}; nothing was copied. Use another backup of it")]
+    #[error("{path} is damaged: {what}; nothing was copied. Use an undamaged backup")]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -24,7 +24,7 @@ export class Demo {
   /** When the current phase began. */
   #phaseSince = 0;
   #shown = "";
-  /** A start was refused because of a run that this page has not read yet. */
+  /** Whether a start was refused because of a run that this page has not read yet. */
   #otherRun = false;
   // A run is drawn even while another view is shown. Without one, the page polls only in this view.
   #poller = new Poller((signal) => this.#read(signal), {

@@ -12,7 +12,7 @@ const REFRESH_MS = 5_000;
 /** A moment that is longer ago is shown with its date. */
 const DATED_MS = 12 * 3_600_000;
 
-/** Returns whether rosters with names are written to Plone, by the state of their protection. */
+/** Returns, as text, whether rosters with names are written to Plone, by the state of their protection. */
 const rosterText = ({ state, by }) => state === "readable" && by && by !== "visitor" ? t("plone.roster.readable_by", { by })
   : has(`plone.roster.${state}`) && t(`plone.roster.${state}`);
 
@@ -26,13 +26,13 @@ export function ploneStatus({ ok, circuit }) {
 /** Returns a text about a moment, with the time of day, or with the date if it is long ago. */
 export const pastText = (key, at) => Date.now() - at < DATED_MS ? t(key, { at: timeOfDay(at) }) : t(`${key}.on`, { at: dateTime(at) });
 
-/** Returns a span of time in its largest whole unit. */
+/** Returns a span of `s` seconds as text, in its largest whole unit. */
 function ageText(s) {
   if (s < 60) return t("n.seconds", { n: Math.floor(s) });
   return s < 3600 ? t("n.minutes", { n: Math.floor(s / 60) }) : t("n.hours", { n: Math.floor(s / 3600) });
 }
 
-/** Returns how many sections are still to be written to Plone. */
+/** Returns, as text, how many sections must still be written to Plone. */
 export function outboxText({ depth, oldest_age_s, in_flight }) {
   if (!depth) return t("plone.up_to_date");
   const age = oldest_age_s === null || oldest_age_s === undefined ? null : ageText(oldest_age_s);
@@ -41,7 +41,7 @@ export function outboxText({ depth, oldest_age_s, in_flight }) {
 
 const problemText = (coded, english) => codedText("plone.problem", coded, english);
 
-/** Returns when the announcements were read, if that is known. */
+/** Returns, as text, when the announcements were read; empty if that is not known. */
 const readText = ({ age_s }) => age_s === null ? "" : `, ${pastText("plone.as_of", Date.now() - age_s * 1000)}`;
 
 export class PloneView {

@@ -53,7 +53,7 @@ export class Demand {
     this.rehearsal.setTerm(term);
   }
 
-  /** Draws the names of sections that have been loaded since. */
+  /** Draws the names of sections that have loaded after the figures. */
   redraw() {
     this.#draw();
   }

@@ -4,7 +4,7 @@ import { button, h, put } from "../dom.js";
 import { t } from "../i18n.js";
 import { mebibytes } from "./import-file.js";
 
-/** Screen readers announce each step, and how far it is at most this often. */
+/** Screen readers announce each step at once, and its progress at most this often. */
 const ANNOUNCE_MS = 15_000;
 
 /** Returns `{step, text, fraction}`: what is being done, and the part of it that is done (undefined if unknown). */

@@ -10,7 +10,7 @@ import { meetingText, dateTime, prerequisiteText, sectionName } from "../words.j
 /** Rows of a list shown at first, and added by each "Show more". */
 const FIRST_ROWS = 25;
 const MORE_ROWS = 100;
-/** An alert can name as many sections; a list of the report has no more. */
+/** The maximum number of sections that an alert can name. A list of the report has no more. */
 const ALERT_SECTIONS_MAX = 1_000;
 
 /** Returns the name of a field; the header of a column that is not a field. */

@@ -16,7 +16,7 @@ const retryDelay = (attempt, { retry_after }) =>
   Math.min(RETRY_AFTER_MS_MAX, (Number(retry_after) || 0) * 1000) + backoff(attempt);
 
 /**
- * Calls `load()` until it succeeds or `isCurrent()` is false. `#load-status` names `what` could not be loaded, and why.
+ * Calls `load()` until it succeeds or `isCurrent()` is false. `#load-status` says why `what` could not be loaded.
  * Throws a problem that a retry cannot fix.
  */
 export async function retryUntilLoaded(what, load, isCurrent) {

@@ -27,7 +27,7 @@ export class Roster {
   /**
    * `facts`: facts about the section for a printed roster, such as its times. `oncompose(audience)` is called to write
    * an alert; without it, there are no such buttons. `everyone`: a part that moves all students to another section, if
-   * there is one. `onstudent(person, back)` opens the file of a student, whose name is a button then; `back()` moves
+   * there is one. `onstudent(person, back)` opens the file of a student, whose name is then a button; `back()` moves
    * the focus to that button. `mayMove`: whether the reader may change the order of the waitlist.
    */
   constructor(id, name, { facts = [], oncompose, everyone, onstudent, mayMove = false } = {}) {
@@ -70,10 +70,10 @@ export class Roster {
         this.composeBoth.hidden = !enrolled.length || !waiting.length;
       }
       if (this.moveAll) this.moveAll.disabled = !items.length;
-      const inLine = waiting.filter(({ status }) => status === "waitlisted").length;
-      const move = (one) => one.status === "waitlisted" && button(t("roster.move"), () => this.#move(one, inLine),
+      const waitlisted = waiting.filter(({ status }) => status === "waitlisted").length;
+      const move = (one) => one.status === "waitlisted" && button(t("roster.move"), () => this.#move(one, waitlisted),
         { class: "quiet", "aria-label": t("roster.move.of", { name: displayName(one) }) });
-      const canMove = this.mayMove && inLine > 1;
+      const canMove = this.mayMove && waitlisted > 1;
       const shown = (one) => this.onstudent ? [this.#student(one), ...person(one).slice(1)] : person(one);
       put(this.lists,
         this.#list(t("roster.enrolled", { n: enrolled.length }), personHeads(), enrolled, shown, t("roster.enrolled.none")),
@@ -112,7 +112,7 @@ export class Roster {
   }
 
   /** Asks for the new position of a student on the waitlist, and why. */
-  #move(one, inLine) {
+  #move(one, waitlisted) {
     const name = displayName(one);
     const input = h("input", { name: "position", type: "number", min: 1, required: true, inputmode: "numeric", value: one.position });
     const wrong = h("span", { role: "status" });
@@ -144,7 +144,7 @@ export class Roster {
     };
     const title = h("h4", { tabindex: "-1" }, t("roster.move.of", { name }));
     put(this.moving, h("form", { class: "narrow", novalidate: true, onsubmit }, title,
-      h("p", null, t("roster.move.now", { nth: ordinal(one.position), n: inLine })), field(t("roster.move.position"), input),
+      h("p", null, t("roster.move.now", { nth: ordinal(one.position), n: waitlisted })), field(t("roster.move.position"), input),
       field(t("student.reason"), reasonField(true), t("student.reason.hint")),
       h("p", { class: "inline" }, h("button", { class: "strong" }, t("roster.move")), button(t("sent.cancel"), close, { class: "quiet" }), " ", wrong)));
     title.focus();

@@ -152,7 +152,7 @@ export class SectionList {
   }
 
   /**
-   * Returns the question that a cancellation, or a capacity below the number enrolled, has to confirm first; null for
+   * Returns the question to confirm before a cancellation, or before a capacity below the number enrolled; null for
    * other changes.
    */
   #question(id, { status, capacity }) {

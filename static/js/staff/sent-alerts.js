@@ -26,7 +26,7 @@ const version = ({ id, seq, starts_at }) => `${id}:${seq}:${starts_at}`;
 const isVisible = () => document.body.dataset.view === "alerts";
 
 export class SentAlerts {
-  /** Receipts by card, not by alert id: an alert that is just going out has two cards for a moment. */
+  /** Receipts by card, not by alert id: an alert that is just being sent has two cards for a moment. */
   #cards = new WeakMap();
   #turn = 0;
   #announced = "";

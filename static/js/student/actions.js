@@ -115,7 +115,7 @@ export class Actions {
     if (!problem) return null;
     const waitlisted = this.page.numbers(id).waitlisted ?? problem.waitlisted;
     const shown = { tone: result.tone, ...refusal({ ...problem, waitlisted }, context) };
-    // While the section is full, a swap is possible only when a seat comes, and a linked section has to be waited for.
+    // While the section is full, a swap is possible only when a seat opens, and a linked section must be waited for.
     const isFull = this.kind(id) === "full" && this.page.numbers(id).waitlist_capacity > 0;
     const isChosen = isFull && (shown.next === "swap" || problem.code === "linked_section_required");
     return isChosen && hasWaitOptions(this.page, id) ? { ...shown, next: "choose", with: undefined } : shown;

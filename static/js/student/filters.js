@@ -10,7 +10,7 @@ const TYPING_MS = 80;
 const TIMES = { morning: ["00:00", "11:59"], afternoon: ["12:00", "16:59"], evening: ["17:00", "24:00"] };
 const MODES = ["online", "person"];
 
-/** Whether all meetings with a time start within a part of the day. */
+/** Returns whether all meetings with a time start within a part of the day. */
 const startsIn = ({ meetings = [] }, [from, to]) => {
   const timed = meetings.filter((one) => one.start);
   return timed.length > 0 && timed.every((one) => one.start >= from && one.start <= to);

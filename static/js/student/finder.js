@@ -111,7 +111,7 @@ export class Finder {
   }
 
   #show(ids, keepScroll) {
-    // Measured before the list changes: afterward measuring would force a layout.
+    // Measured before the list changes: afterward, measuring would force a layout.
     const top = keepScroll ? 0 : $("rows").getBoundingClientRect().top;
     const edge = keepScroll ? 0 : $("tools").getBoundingClientRect().bottom;
     this.list.show(ids);

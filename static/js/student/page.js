@@ -45,7 +45,7 @@ page.interrupted = (ids, again) => {
   interrupted = { username: present.user?.username, sections: joinList(ids.map(page.catalogue.name)), again };
   if (present.user === null) showInterrupted();
 };
-/** Leads a visitor to the sign-in form; after it, the section is added to the plan. */
+/** Leads a visitor to the sign-in form; after the sign-in, the section is added to the plan. */
 page.signInToPlan = (id) => {
   sectionToPlan = id;
   put($("sign-in").querySelector(".why"), t("sign.for_plan", { section: page.catalogue.name(id) }));

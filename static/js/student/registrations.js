@@ -99,7 +99,7 @@ export class Registrations {
 
   /**
    * Records which refusals state what is true now. A refusal can arrive before the page knows that the section is full,
-   * or that others are in the way, so it ends only once it was recorded here. Called after each change to seats or
+   * or that others are in the way, so it ends only once it has been recorded here. Called after each change to seats or
    * registrations.
    */
   recordBlocked() {

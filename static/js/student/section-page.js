@@ -1,4 +1,4 @@
-// The page of one section, with an address of its own that can be shared and printed.
+// The page of one section, which has its own address, and can be shared and printed.
 
 import { copyText } from "../clipboard.js";
 import { $, button, h, put } from "../dom.js";

@@ -1,5 +1,5 @@
 // What a student can choose with a waitlist position: a section to get together with it, other sections of the same
-// class that are as good, and a section to drop when the seat comes.
+// class that would do as well, and a section to drop when the student gets the seat.
 
 import { button, h, markInvalid, put } from "../dom.js";
 import { t } from "../i18n.js";
@@ -11,7 +11,7 @@ const CHOICES_MAX = 8;
 
 /**
  * Returns the sections that can be chosen with a position on the waitlist of a section. The lists are empty until the
- * whole term has loaded, because other sections of the class may be missing before.
+ * whole term has loaded, because other sections of the class may be missing before that.
  */
 export function waitOptions({ catalogue, numbers, registrations }, id) {
   const section = catalogue.get(id);

@@ -70,11 +70,11 @@ export class Watch {
       const isOpen = this.page.numbers(id).open > 0;
       const wasOpen = this.#open.get(id);
       this.#open.set(id, isOpen);
-      if (isOpen && !wasOpen) this.#tell(id);
+      if (isOpen && !wasOpen) this.#notify(id);
     }
   }
 
-  #tell(id) {
+  #notify(id) {
     const text = t("watch.opened", { section: this.page.catalogue.name(id), n: this.page.numbers(id).open });
     const show = () => this.page.more.sectionPage.open(id);
     showNote(text, "watch", button(t("watch.show"), show, { class: "primary" }));

@@ -30,7 +30,7 @@ export function drawWeek(el, sections, registration) {
   const days = DAYS.filter((one, i) => i < 5 || all.some((block) => block.day === one));
   el.style.setProperty("--hours", to - from);
   el.style.setProperty("--days", days.length);
-  // Half a day's width, or a day of six or seven, needs two lines for the name of a course.
+  // In half of a day's width, or if there are six or seven days, the name of a course needs two lines.
   el.classList.toggle("tight", days.length > 5 || all.some(({ lanes }) => lanes > 1));
   const label = format({ hour: "numeric" }, "UTC");
   const scale = Array.from({ length: to - from }, (_, i) => {

@@ -93,7 +93,7 @@ pub(super) type ColumnMap = Vec<(String, StudentColumn)>;
 pub(super) fn parse_map(map: &[(String, String)]) -> Result<ColumnMap, String> {
     let mut found: ColumnMap = Vec::with_capacity(map.len());
     for (name, column) in map {
-        let column = StudentColumn::parse(column).ok_or_else(|| format!("unknown column {column:?}"))?;
+        let column = StudentColumn::parse(column).ok_or_else(|| format!("unknown field {column:?}"))?;
         let is_same = |other: &str| normalized(other) == normalized(name);
         if found.iter().any(|(other, of)| is_same(other) || (*of == column && column != Ignored)) {
             return Err(format!("{name:?} or {:?} appears twice", column.name()));

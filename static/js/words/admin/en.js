@@ -153,7 +153,7 @@ export default {
   "audit.plone.sync": "Pulled from Plone",
   "audit.plone.resend": "Resent to Plone",
   "audit.plone.write": "Wrote to Plone",
-  "audit.plone.refused": "Refused a change to Plone's administration",
+  "audit.plone.refused": "Change to Plone's administration refused",
   "audit.plone.roster": "Withheld names from Plone",
   "audit.demo.start": "Started the demonstration",
   "audit.demo.sandbox": "Opened a sandbox",

@@ -153,7 +153,7 @@ export default {
   "audit.plone.sync": "Actualizó los datos desde Plone",
   "audit.plone.resend": "Reenvió a Plone",
   "audit.plone.write": "Escribió en Plone",
-  "audit.plone.refused": "Rechazó un cambio en la administración de Plone",
+  "audit.plone.refused": "Cambio en la administración de Plone rechazado",
   "audit.plone.roster": "No envió los nombres a Plone",
   "audit.demo.start": "Inició la demostración",
   "audit.demo.sandbox": "Abrió un entorno de prueba",

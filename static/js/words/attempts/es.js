@@ -25,7 +25,7 @@ export default {
   "attempts.waitlist_full": "Rechazada: lista de espera llena",
   "attempts.repeat_limit": "Rechazada: se alcanzó el límite de repeticiones",
   "attempts.linked_section_required": "Rechazada: requiere una sección vinculada",
-  "attempts.restricted": "Rechazada: restringida a otros estudiantes",
+  "attempts.restricted": "Rechazada: sección restringida a otros estudiantes",
   "attempts.open": { one: "quedaba {n} cupo", other: "quedaban {n} cupos", zero: "no quedaba ningún cupo" },
   "attempts.position": "{nth} en la lista de espera",
   "attempts.by.self": "por el estudiante",

@@ -281,7 +281,7 @@ export default {
   "reason.linked_section_required": "Requiere la sección vinculada",
   "reason.time_conflict": "Choca con otra sección",
   "reason.credit_limit": "Supera el límite de créditos",
-  "reason.restricted": "Restringida a otros estudiantes",
+  "reason.restricted": "Sección restringida a otros estudiantes",
   "reason.section_full": "Sección llena",
   "reason.waitlist_full": "Lista de espera llena",
   "now.failed": "No se pudieron cargar las solicitudes y los rechazos. {why}",
