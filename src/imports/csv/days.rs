@@ -76,7 +76,8 @@ pub(super) fn is_readable(cell: &str) -> bool {
     is_english(cell) || spanish_days::is_only_spanish(cell)
 }
 
-/// Returns whether a cell has weekdays in English, or states that they are not known yet.
+/// Returns whether a cell has weekdays in English letters or as names in English or Spanish, or states that they are
+/// not known yet.
 pub(super) fn is_english(cell: &str) -> bool {
     english(cell).is_ok()
 }
