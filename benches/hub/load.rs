@@ -89,7 +89,7 @@ pub fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The measured period. Requests that begin before it are for warming up.
+/// The measured period. Requests that begin before it only warm up the hub.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
     pub begins: Instant,

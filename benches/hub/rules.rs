@@ -38,7 +38,7 @@ use crate::{setting, table};
 
 /// The number of students.
 const STUDENTS: usize = 2_000;
-/// Sections in which each student is registered before the measured decisions.
+/// Sections that each student requests before the measured decisions. Requests for overlapping sections are refused.
 const REGISTERED: usize = 4;
 /// The number of decisions that are measured.
 const DECISIONS: usize = 200_000;

@@ -14,7 +14,7 @@ use crate::domain::ids::UserName;
 
 /// Maximum number of events in a subscriber's queue. When registration opens, a hub publishes a few hundred per second,
 /// so a full queue means that its subscriber has stopped reading. Events that must be delivered may exceed the limit;
-/// each is caused by a sign-out or a request of an admin, which are rate-limited.
+/// there are few of them, because each is caused by a sign-out, a change to a user's account or a request of an admin.
 pub(super) const QUEUE_LEN_MAX: usize = 4_096;
 /// Maximum memory of the events in a subscriber's queue, in bytes: 150,000 changed registrations or positions. A single
 /// event can have thousands, when the head of a long waitlist changes.

@@ -100,7 +100,7 @@ pub(super) const COURSES: [Course; 84] = [
     course("JOUR 120", "News Writing", 3000, Lecture, 1, 22),
     course("KINE 100", "Fitness and Wellness", 1000, HalfTerm, 6, 30),
     course("KINE 140", "Yoga", 1000, HalfTerm, 4, 24),
-    course("LIBR 101", "Finding What Is Known", 1000, Online, 2, 80),
+    course("LIBR 101", "Library Research", 1000, Online, 2, 80),
     course("MATH 065", "Prealgebra", 5000, Lecture, 4, 32),
     course("MATH 098", "Intermediate Algebra", 5000, Lecture, 6, 34),
     course("MATH 140", "College Algebra", 4000, Lecture, 5, 35),

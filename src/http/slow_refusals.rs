@@ -1,6 +1,6 @@
 //! Delays responses to visitors who exceed a limit. A client that sends the next request as soon as it has a response
-//! would otherwise send thousands a second on a few connections: 30,000 refusals a second with four connections took
-//! both processors from registrations.
+//! would otherwise send thousands a second on a few connections: four connections caused 30,000 refusals a second,
+//! which used both processors of the machine and slowed registrations.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(delay_of(&served).await, Duration::ZERO);
         assert!(delay_of(&refused).await >= DELAY);
         let all = DELAYED.acquire_many(DELAYED_MAX as u32).await.unwrap();
-        assert_eq!(delay_of(&refused).await, Duration::ZERO, "no more are delayed than the bound");
+        assert_eq!(delay_of(&refused).await, Duration::ZERO, "refusals beyond the bound are not delayed");
         drop(all);
     }
 }

@@ -9,7 +9,7 @@
 //! - [`accounts`]: local accounts, known users, revoked tokens, the audit trail; [`members`]: users who signed in
 //!   through Plone; [`sign_ins`]: sign-ins, and second factors of local accounts;
 //!   [`provider_sign_ins`]: users of single sign-on and their sign-ins
-//! - [`guardian_links`]: links to students' schedules; [`schedule_feeds`]: feeds of them
+//! - [`guardian_links`]: links to students' schedules; [`schedule_feeds`]: calendar feeds of schedules
 //! - [`privacy`]: what is stored about one person: its export, and its erasure
 //! - [`outbox`]: what still has to be written to Plone, and what Plone last contained
 //! - [`demo_reports`]: shared reports of demonstrations

@@ -58,7 +58,7 @@ export class Alerts {
     this.#draw();
   }
 
-  /** Redraws the alerts whose state for `isOver` may have changed. */
+  /** Redraws the alerts after the results of `isOver` may have changed. */
   update() {
     this.#draw();
   }
@@ -68,7 +68,7 @@ export class Alerts {
     this.#draw(true);
   }
 
-  /** Redraws the alerts when their texts have loaded after them. */
+  /** Redraws the alerts after the texts of notices have been loaded. */
   ontexts() {
     if ([...this.#all.values()].some(({ notice }) => notice)) this.#redraw();
   }
@@ -117,14 +117,14 @@ export class Alerts {
     return [...this.#all.values()].filter((a) => (!a.expires_at || Date.parse(a.expires_at) > time) && !this.isOver(a)).sort((a, b) => b.seq - a.seq);
   }
 
-  /** Returns whether the reader must acknowledge the alert and can. */
+  /** Returns whether the alert requires an acknowledgement and the reader can give one. */
   #needsAck(alert) {
     return alert.requires_ack && this.acks.isEnabled;
   }
 
   /**
    * Returns whether an alert has been read: one that needs an acknowledgement once it is acknowledged on any device,
-   * others once they were seen in this browser.
+   * others once they have been seen in this browser.
    */
   #isRead(alert) {
     return this.#needsAck(alert) ? alert.acked || this.acks.has(alert.id) : this.#read.has(version(alert));
@@ -164,7 +164,7 @@ export class Alerts {
     const key = id + alerts.map(stamp);
     if (!at || this.#shown.get(id) === key) return;
     this.#shown.set(id, key);
-    // At the start of a page there is nothing to change, and measuring it would force a layout.
+    // While a page starts, there is nothing to change, and measuring the page would force a layout.
     if (!alerts.length && !at.children.length) return;
     const existing = new Map(rebuild ? [] : [...at.children].map((el) => [el.dataset.version, el]));
     const focused = [...at.children].find((el) => el.contains(document.activeElement));
@@ -187,10 +187,10 @@ export class Alerts {
 
   #card(alert, isBanner, stamp = version(alert)) {
     const needsAck = this.#needsAck(alert);
-    const isConfirmed = needsAck || (isBannered(alert) && this.#all.has(alert.id));
+    const isConfirmable = needsAck || (isBannered(alert) && this.#all.has(alert.id));
     const el = alertCard(alert, isBanner, {
       needsAck,
-      action: (isBanner || (isConfirmed && !this.#isRead(alert) && !isExpired(alert))) && this.#confirmButton(alert, isBanner),
+      action: (isBanner || (isConfirmable && !this.#isRead(alert) && !isExpired(alert))) && this.#confirmButton(alert, isBanner),
       status: !isBanner && needsAck && this.#isRead(alert) && t("alerts.ack.given"),
     });
     el.dataset.id = alert.id;
@@ -254,14 +254,14 @@ function withoutMoving(at, change) {
   scrollBy({ top: main.getBoundingClientRect().top - top, behavior: "instant" });
 }
 
-/** Returns whether an alert is the hub's own about a seat from the waitlist, or about an offer of one. */
+/** Returns whether an alert is a notice of a promotion from a waitlist or of an offer. */
 const isGoodNews = ({ notice }) => ["promoted", "offer"].includes(notice?.reason);
 
 /** Returns the title and the message of an alert: of one that the hub wrote, in the reader's language. */
 export function alertText({ notice, title, message }) {
   if (!notice || !has(`notice.${notice.reason}`)) return { title, message };
   const { code, status, course, crn, alternatives, expires_at, reminder } = notice;
-  // Staff who change a registration state the new status.
+  // If staff changed the registration, the notice has its new status.
   const reason = status ? `${notice.reason}.${status}` : reminder ? `${notice.reason}.reminder` : notice.reason;
   const why = has(`notice.why.${code}`) ? t(`notice.why.${code}`) : t("notice.why");
   const instead = alternatives ? ` ${t("notice.instead", { crns: alternatives.join(", ") })}` : "";

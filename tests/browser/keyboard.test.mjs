@@ -109,7 +109,7 @@ test("a student's whole morning works by keyboard alone", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
-test("the accessibility tree has results, a changed seat and an alert in reading order", async () => {
+test("the accessibility tree has results, a changed seat count and an alert in reading order", async () => {
   await hub.term("heard", LINES);
   for (const user of ["hera", "other"]) hub.mint(user, "student");
   await hub.ask("other", "PUT", "/api/v1/me/registrations/heard-3");

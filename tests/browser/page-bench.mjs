@@ -1,7 +1,7 @@
 // Measures how long the student's page takes to show its first rows, and then its frames, long tasks and memory while
 // the seats of a large college change.
 //
-// Environment, with defaults: LOADS, the page loads under each condition of the first rows (7); SECONDS, how long seats
+// Environment, with defaults: LOADS, the page loads in each measurement of the first rows (7); SECONDS, how long seats
 // change (300; 0 measures only the first rows); CHANGES per second (500); SLOWER, the factor by which the page's
 // processor is throttled while seats change, to simulate a phone (1). The exit status is 1 if no change reached the
 // page, if a long task occurred while seats changed, or if memory grew by more than 1 MB after the warm-up.
@@ -49,7 +49,7 @@ devtools.on("Network.webSocketFrameReceived", ({ response }) => {
   frames += 1;
   delivered += frame.seats.length;
 });
-/** Spans of the page's time in which the measurement itself blocked it. */
+/** Periods, by the page's clock, in which the measurement itself blocked the page. */
 const measured = [];
 const pageTime = () => page.evaluate(() => performance.now());
 
@@ -112,7 +112,7 @@ const list = (all) => all.length ? `${all.length}: ${all.map(({ duration }) => d
 const hasChanged = delivered > 0 && made.changes > 0;
 const verdict = (good) => good ? "good" : "BAD";
 const table = [
-  ["seats changed", `${(made.changes / made.seconds).toFixed(0)} a second of ${CHANGES}, ${made.failed} requests failed`, ""],
+  ["seats changed", `${(made.changes / made.seconds).toFixed(0)} of ${CHANGES} a second, ${made.failed} requests failed`, ""],
   ["reached the page", `${(delivered / made.seconds).toFixed(0)} a second in ${(frames / made.seconds).toFixed(1)} frames`, verdict(hasChanged)],
   ["long tasks while loading", list(loading), ""],
   [`tasks over ${LONG_MS} ms while seats changed`, list(long), verdict(!long.length)],

@@ -115,7 +115,7 @@ test("a full section offers its waitlist, and the history says who came first", 
   const page = await openFile("late");
   await pick(page, "151 A01", /Register/);
   await shows(page, "The section is full.");
-  await press(page, "Join the waitlist");
+  await press(page, "Add to the waitlist");
   await shows(page, "1st on the waitlist");
   assert.deepEqual(await registered("late"), [`${TERM}-1 waitlisted`]);
   await shows(page, "Refused: section full");

@@ -259,8 +259,8 @@ fn run_until_killed(
     })
 }
 
-/// Checks that the chain contains every receipt, under the student and with the result that was replied. Returns their
-/// number.
+/// Checks that the chain contains every receipt, for its student and with the result of the response. Returns the
+/// number of receipts.
 fn check_receipts(home: &Home, round: usize, confirmed: &[Confirmed]) -> usize {
     let file = home.folder().join(format!("attempts-{round}.jsonl"));
     let output = home.run(&["attempts", "export", file.to_str().unwrap()]);

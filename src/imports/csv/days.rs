@@ -76,7 +76,8 @@ pub(super) fn is_readable(cell: &str) -> bool {
     is_english(cell) || spanish_days::is_only_spanish(cell)
 }
 
-/// Returns whether a cell has weekdays in English, or states that they are not known yet.
+/// Returns whether a cell has weekdays in English letters or as names in English or Spanish, or states that they are
+/// not known yet.
 pub(super) fn is_english(cell: &str) -> bool {
     english(cell).is_ok()
 }
@@ -168,7 +169,7 @@ fn list(token: &str) -> Option<u8> {
     (days.len() >= 3 && bits != 0).then_some(bits)
 }
 
-/// Parses names without separators: `Mon`, `tuesday`, `MonWedFri`; plurals, `Mondays`, are accepted, too.
+/// Parses names without separators: `Mon`, `tuesday`, `MonWedFri`. Plurals such as `Mondays` are accepted, too.
 fn names(token: &str) -> Option<u8> {
     let lower = token.to_lowercase();
     let mut rest = lower.as_str();
@@ -186,7 +187,8 @@ fn names(token: &str) -> Option<u8> {
 
 /// Parses letters without separators: one per day (`R` or `H` Thursday, `S` Saturday, `U` Sunday), `Th` for Thursday in
 /// any case, and two-letter abbreviations whose second letter is lower case (`Tu`, `Su`; `SU` is Saturday and Sunday).
-/// A second `T`, even after the days `before`, is Thursday, and a second `S` is Sunday. `TU` is Tuesday.
+/// A `T` after a Tuesday is Thursday, and an `S` after a Saturday is Sunday; `before` has the earlier days of the
+/// cell. `TU` is Tuesday.
 fn letters(token: &str, before: u8) -> Option<u8> {
     const TUESDAY: u8 = 1 << 1;
     const SATURDAY: u8 = 1 << 5;

@@ -1,4 +1,4 @@
-//! Tests that read whole workbooks. Most workbooks are made from the CSV files in `tests/schedules` and must have the
+//! Tests that read whole workbooks. Most workbooks are made from the CSV files in `tests/schedules` and must give the
 //! same result.
 
 use std::io::{Cursor, Write};
@@ -214,13 +214,13 @@ fn dates_times_and_numbers_of_a_workbook_are_read_as_shown() {
     for part in ["crn: Crn(\"00076\")", "\"Calculus\"", "capacity: 25", "1500", "2031-01-20", "2031-05-20"] {
         assert!(sections[0].contains(part), "{part}: {}", sections[0]);
     }
-    let mut weeks = Vec::new();
+    let mut times = Vec::new();
     let take = &mut |file: crate::imports::schedule::FileSection| {
-        weeks.extend(file.section.meetings.iter().map(|meeting| (meeting.start, meeting.end)));
+        times.extend(file.section.meetings.iter().map(|meeting| (meeting.start, meeting.end)));
         Ok(())
     };
     file.parsed.each_section(take).unwrap();
-    assert_eq!(weeks, [(Some(jiff::civil::time(9, 30, 0, 0)), Some(jiff::civil::time(14, 14, 0, 0)))]);
+    assert_eq!(times, [(Some(jiff::civil::time(9, 30, 0, 0)), Some(jiff::civil::time(14, 14, 0, 0)))]);
     assert_eq!(file.parsed.table().unwrap().columns.len(), heads.len(), "blank columns at the end do not count");
 }
 
@@ -320,7 +320,7 @@ fn workbooks_that_need_too_much_memory_are_refused() {
         archive(&parts)
     };
     let bomb = changed("xl/worksheets/sheet1.xml", &vec![b' '; 257 << 20]);
-    assert!(bomb.len() < 1 << 20, "a file of a few KiB");
+    assert!(bomb.len() < 1 << 20, "the file is smaller than 1 MiB");
     let strings = b"<sst uniqueCount=\"1000000000000\"><si><t>crn</t></si></sst>";
     let font = format!(
         "<styleSheet><fonts><font><name val=\"{}\"/></font></fonts><cellXfs>{}</cellXfs></styleSheet>",
@@ -380,7 +380,7 @@ fn damaged_compound_files_are_refused() {
         change(&mut bytes);
         read(&bytes)
     };
-    // The table of sectors begins in sector 0 or later; each entry that refers to itself is a chain without an end.
+    // The header has the first sector of the allocation table. An entry that refers to itself is an endless chain.
     let table = 512 + 512 * u32::from_le_bytes(whole[76..80].try_into().unwrap()) as usize;
     let cycles = changed(&|bytes| {
         for (entry, at) in (0_u32..128).zip((table..).step_by(4)) {
@@ -394,7 +394,7 @@ fn damaged_compound_files_are_refused() {
         bytes[record + 4..record + 16].copy_from_slice(&[0, 0, 0, 0, 255, 255, 255, 127, 0, 0, 255, 255]);
     });
     assert!(huge.error().contains("damaged"), "{}", huge.error());
-    // A workbook that is encrypted has this record after its beginning.
+    // An encrypted workbook has a FILEPASS record (0x2F) near its beginning.
     let code_page = whole.windows(4).position(|window| window == [0x42, 0x00, 0x02, 0x00]).unwrap();
     let locked = changed(&|bytes| bytes[code_page..code_page + 6].copy_from_slice(&[0x2F, 0, 2, 0, 1, 0]));
     assert!(locked.error().contains("password"), "{}", locked.error());

@@ -1,4 +1,4 @@
-//! Removes credentials from proxied requests: below the hub's origin, no password reaches Plone.
+//! Removes credentials from proxied requests: under the hub's origin, no password reaches Plone.
 //!
 //! The hub limits the number of attempts to sign in. A sign-in to Plone through the proxy would bypass that limit, so
 //! it is refused. Requests are forwarded with the Plone token of the member who sent them, or as a visitor.

@@ -5,7 +5,7 @@
 //! hub. Rights are changed in Plone itself, where its own sign-in and log apply. Plone offers each of these changes at
 //! several addresses: as a REST service at any content (`/news/@users`), as the view behind the service
 //! (`@@PATCH_application_json_@users`), as a form, and as a method of a tool. Form fields in a body are not read,
-//! because bodies are streamed. Forms are refused below the hub's origin anyway; at Plone's own origin, Plone's
+//! because bodies are streamed. Forms are refused under the hub's origin anyway; at Plone's own origin, Plone's
 //! protection against forged requests applies to them.
 
 use crate::plone::proxy::error::ProxyError;
@@ -30,8 +30,8 @@ const SERVICES: [&str; 12] = [
 /// that writes could be called with any method.
 const SERVICE_VIEW: &str = "_application_json_";
 /// Names of forms and tools for users, rights and the site itself. They are refused even in reads, because Plone's
-/// forms accept their fields in the query, and `portal_membership/searchMembers` shows every member all users with
-/// their email addresses.
+/// forms accept their fields in the query, and `portal_membership/searchMembers` shows all users with their email
+/// addresses to every member.
 const FORMS: [&str; 22] = [
     "user-information",
     "user-preferences",
@@ -86,7 +86,7 @@ pub(super) struct Rights {
 pub(super) enum ForwardAs {
     /// As the sender.
     Sender,
-    /// As a visitor, whom Plone shows no list of users.
+    /// As a visitor, to whom Plone shows no list of users.
     Visitor,
 }
 

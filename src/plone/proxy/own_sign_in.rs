@@ -2,7 +2,7 @@
 //!
 //! Plone accepts a password at any path (see `credentials`). At its own origin this module lets passwords pass on
 //! Plone's sign-in pages and services only. There it reads the name before the request is forwarded. Elsewhere it
-//! changes the type of JSON bodies, as below the hub's origin, and searches forms for a password while they are
+//! changes the type of JSON bodies, as under the hub's origin, and searches forms for a password while they are
 //! streamed.
 
 use actix_web::HttpResponse;

@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 use crate::text::percent;
 
-/// Path of Plone below the hub's origin.
+/// Path of Plone under the hub's origin.
 const PROXY: &str = "/plone";
 /// Allowed tags: formatting, links and images; no scripts, styles, frames, forms or media.
 const TAGS: [&str; 41] = [

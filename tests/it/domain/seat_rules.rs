@@ -172,7 +172,7 @@ fn a_set_takes_the_seats_of_its_pool_and_of_each_section() {
         let lab = section("LAB").course("BIOL 1").component("lab").seats(2).linked(&["LEC"]);
         TestTerm::of([lecture, lab].map(|one| one.in_pool("XL1", pool_capacity)))
     };
-    // The pool has three seats: that of the lecture is not one of the two of the lab, in neither order.
+    // The pool has three seats, one of the lecture and two of the lab. Both sections have a seat, in either order.
     for (student, crns) in [("ana", ["LEC", "LAB"]), ("bob", ["LAB", "LEC"])] {
         let replies = replies_in_words(&of_pool(None).run(&add(student, &crns, false)));
         assert!(replies.iter().all(|reply| reply.ends_with("enrolled, new")), "{replies:?}");
@@ -180,7 +180,7 @@ fn a_set_takes_the_seats_of_its_pool_and_of_each_section() {
     // Each section has a seat, but the pool has only one.
     let replies = replies_in_words(&of_pool(Some(1)).run(&add("cyd", &["LEC", "LAB"], false)));
     assert!(replies.iter().all(|reply| !reply.contains("enrolled")), "{replies:?}");
-    // A seat that is reserved for the student in one section takes none from the other.
+    // A reserved seat that the student takes in one section does not use up the seat of the other section.
     let mut term = TestTerm::of([
         section("LEC").course("BIOL 1").linked(&["LAB"]).in_pool("XL1", Some(2)).reserve("honours", 1, None),
         section("LAB").course("BIOL 1").component("lab").linked(&["LEC"]).in_pool("XL1", Some(2)),
@@ -309,7 +309,7 @@ fn a_request_after_a_release_has_its_own_receipt() {
 fn a_position_passed_over_in_the_same_batch_has_its_own_receipt() {
     let lab = section("LAB").component("lab").seats(0);
     let mut term = TestTerm::of([section("LEC").linked(&["LAB"]), lab, section("ART")]);
-    // The seat in ART settles the waitlist of LEC.
+    // The seat in ART queues the waitlist of LEC to be settled.
     let expected = [
         "LEC register waitlisted",
         "LAB register waitlisted",

@@ -173,7 +173,7 @@ fn simultaneous_batches_of_two_hubs_never_oversell() {
         (found.state.enrolled, found.state.waitlisted)
     };
     assert_eq!((enrolled, counts("X")), (7, (7, 0)), "as many students are enrolled as there are seats");
-    // The one seat went to s0x0, whose drop promoted the first waiting student.
+    // s0x0 drops Y in the batch of its request, so s1x0 gets the one seat and keeps it.
     assert_eq!(counts("Y").0, 1);
     assert!(counts("Y").1 <= 4 && waitlisted > 0, "{:?}", counts("Y"));
     assert_chain_is_whole(&stores[0]);

@@ -13,7 +13,7 @@ export default {
   "student.add": "Add a section", "student.register": "Register", "student.sections.hint": "Course, title, instructor, or CRN, in the term above",
   "student.sections.none": "No sections match.", "student.sections.more": "The first {n} sections. Enter more to see others.",
   "student.drop": "Drop", "student.drop.yes": "Yes, drop", "student.drop.text": "This drops {name} from {section}. If a seat opens, it goes to the next student on the waitlist.",
-  "student.move": "Move", "student.move.label": "Move from {section} to", "student.move.here": "Move here", "student.wait": "Join the waitlist",
+  "student.move": "Move", "student.move.label": "Move from {section} to", "student.move.here": "Move here", "student.wait": "Add to the waitlist",
   "student.override": "Override and continue", "student.override.codes": "Rules to override", "student.reason": "Reason", "student.reason.hint": "It is stored in the audit trail.",
   "student.reason.missing": "Enter a reason. Nothing was changed.",
   "student.done.enrolled": "Enrolled in {section}.", "student.done.waitlisted": "Added to the waitlist for {section}: {nth}.", "student.done.dropped": "Dropped from {section}.",
