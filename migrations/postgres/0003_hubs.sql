@@ -1,7 +1,7 @@
 -- What several hubs need to follow each other.
 
--- The hubs that run, by the clock of the database. A hub that stops without removing its row is recognized by the age
--- of the row.
+-- The running hubs; seen_at is by the clock of the database. A hub that stops without removing its row is recognized by
+-- the age of the row.
 CREATE TABLE hubs (
     id       uuid PRIMARY KEY,
     seen_at  timestamptz NOT NULL DEFAULT now()
@@ -12,7 +12,7 @@ CREATE TABLE hubs (
 ALTER TABLE terms ADD COLUMN rewrites bigint NOT NULL DEFAULT 0;
 
 -- The generation under which the newest import into a term stages its sections. An older import that still runs at
--- another hub can neither stage nor apply any more.
+-- another hub can no longer stage or apply.
 CREATE TABLE term_staging (
     term        text COLLATE "C" PRIMARY KEY,
     generation  bigint NOT NULL

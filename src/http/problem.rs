@@ -58,7 +58,7 @@ pub enum ProblemCode {
     Overloaded,
     /// A commit failed, and it is unknown whether the change is durable.
     OutcomeUnknown,
-    /// Plone does not respond or fails, and the hub has no copy of the requested content.
+    /// Plone fails or does not respond, and the hub has no copy of the requested content.
     PloneUnavailable,
     /// Plone did not respond in time.
     #[strum(disabled)] // shares its name with `PloneUnavailable`
@@ -302,8 +302,8 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub waitlisted: Option<u32>,
-    /// The receipt of a registration or drop that was decided: of every refusal, and of `not_found` in an existing
-    /// term.
+    /// The receipt of the decision about a registration or drop: in every refusal, and in `not_found` if the term
+    /// exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub receipt: Option<ReceiptResponse>,

@@ -21,8 +21,8 @@ pub(super) struct RelayLink {
     in_flight: Arc<AtomicUsize>,
     /// The position of the last alert that was sent.
     pub(super) alerts_to: u64,
-    /// Messages that are never dropped. The queue needs no bound, because each message results from a user's sign-out
-    /// or an admin's request, and the rates of both are limited.
+    /// Messages that are never dropped. The queue has no bound, because they are small and rare: each closes live
+    /// sessions after a sign-out, after a change to a user, at an admin's request, or because the hub is stopping.
     urgent: VecDeque<FanOut>,
     /// Frames for one user or channel, at most [`BACKLOG_LEN_MAX`] and [`BACKLOG_BYTES_MAX`].
     backlog: VecDeque<FanOut>,
@@ -43,7 +43,9 @@ impl RelayLink {
             self.backlog_bytes = bytes;
             self.flush();
         } else {
-            log::warn!("a relay is too far behind; a frame about a registration, an import or metrics was dropped");
+            log::warn!(
+                "a relay is too far behind; a frame about a registration, a term, an import or metrics was dropped"
+            );
         }
     }
 

@@ -250,7 +250,7 @@ impl Announcements {
     /// Reads the visitors' announcements again and returns their number.
     ///
     /// # Errors
-    /// If Plone does not respond or fails.
+    /// If Plone fails or does not respond.
     pub async fn renew(&self) -> Result<usize, PloneError> {
         self.visitors.renew(&()).await.map(|reply| reply.value.items.len())
     }

@@ -209,7 +209,7 @@ async fn forged_foreign_and_expired_tokens_are_refused() {
     let none = format!("{}.", unsigned(&json!({"alg": "none"}), &good));
     let shared_key = {
         let signed = unsigned(&json!({"alg": "HS256", "kid": "k1"}), &good);
-        // The attack on verifiers that take a public key for a shared one.
+        // The attack on verifiers that accept a symmetric algorithm with a public value as the secret.
         let secret = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, hub.issuer.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(aws_lc_rs::hmac::sign(&secret, signed.as_bytes())))
     };

@@ -1,4 +1,5 @@
-//! Port for members: users who signed in through a provider. Tokens and password hashes never leave the hub.
+//! Port for members: users who signed in through a provider other than local accounts. Tokens and password hashes never
+//! leave the hub.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -8,7 +9,7 @@ use crate::domain::rights::Rights;
 
 use crate::store::StoreFuture;
 
-/// A user who signed in through a provider.
+/// A user who signed in through a provider other than local accounts.
 #[derive(Debug, Clone)]
 pub struct Member {
     /// Username: the provider's id of the user.
@@ -27,7 +28,7 @@ pub struct Member {
     pub signed_in_at: Timestamp,
 }
 
-/// A function that returns the replacement of a user's stored token; `None` to remove the token.
+/// A function that returns the replacement for a user's stored token; `None` to remove the token.
 pub type ReplaceToken = Box<dyn Fn(&UserName, &SecretString) -> Option<SecretString> + Send>;
 
 /// Store of members.

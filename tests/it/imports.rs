@@ -295,7 +295,7 @@ async fn imports_of_demonstrations_evict_no_import_of_staff() {
 }
 
 #[actix_web::test]
-async fn an_import_drops_no_student_and_keeps_the_staff_status() {
+async fn an_import_drops_no_student_and_keeps_the_status_set_by_staff() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     hub.import(TWO, options_for("T1")).await;

@@ -232,14 +232,15 @@ impl Plone {
         (response.status, if response.body.is_empty() { Value::Null } else { response.json() })
     }
 
-    /// Sends a request of the REST API with this token, which must succeed, and returns its body.
+    /// Sends a request of the REST API with this token, and returns the body of the response. Panics if the request
+    /// fails.
     pub fn change(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Value {
         let (status, response) = self.request(method, path, Some(token), body);
         assert!((200..300).contains(&status), "{method} {path}: {status} {response}");
         response
     }
 
-    /// Sends a request as the hub's user, which must succeed.
+    /// Sends a request as the hub's user. Panics if the request fails.
     pub fn change_as_hub(&self, method: &str, path: &str, body: Option<&Value>) {
         self.change(&self.login(HUB, PASSWORD), method, path, body);
     }

@@ -41,7 +41,8 @@ fn import_students(staff: &mut Client, dry_run: bool, bytes: &[u8]) -> Value {
     wait_for_import(staff, &task)
 }
 
-/// Imports the schedule, and registers two students: one by a token, one with an account and a display name.
+/// Imports the schedule, and registers two students: one who has only a token, and one with an account and a display
+/// name.
 fn college(home: &Home, server: &Server) -> Client {
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));
     let task = start_import(&mut staff, TERM, SCHEDULE.as_bytes());
@@ -110,7 +111,7 @@ fn another_program_reads_the_exported_term() {
         .collect();
     let (one, three) = ("203009-1", "203009-3");
     let expected = [(one, "user-bob", "student"), (one, zoe, "student"), (three, zoe, "student")];
-    assert_eq!(enrolled, expected, "without waitlists and cancelled sections");
+    assert_eq!(enrolled, expected, "without waitlists or cancelled sections");
     // The audit trail records who received the students' data, and the students see it.
     let mut zoe = server.client().signed_in(&home.token("zoe@example.edu", "student"));
     let reads = zoe.get("/api/v1/me/disclosures").expect(200).json();
@@ -304,7 +305,7 @@ fn bundles_that_cannot_be_imported_are_refused_with_a_reason() {
         assert!(!message.is_empty() && message.contains(text), "{text}: {message}");
     }
     assert_eq!(staff.get("/api/v1/terms").expect(200).json()["items"], json!([]), "nothing was changed");
-    // Without the files of people, the bundle has no students either.
+    // A bundle without users.csv has no students to import.
     let ended = import_students(&mut staff, true, &with(MANIFEST, &whole));
     assert_eq!(ended["state"], "failed", "{ended:#}");
 }

@@ -82,6 +82,6 @@ mod tests {
             assert!(category(cap_category(*own)).is_some());
         }
         assert_eq!(category(cap_category(Category::Emergency)), Some(Category::Emergency));
-        assert_eq!((priority("severe"), category("Weather")), (None, None), "values are case-sensitive");
+        assert_eq!((priority("severe"), category("Weather")), (None, None), "only exact names are converted");
     }
 }

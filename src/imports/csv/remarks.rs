@@ -12,7 +12,7 @@ const REMARKS_MAX: usize = 500;
 const LINES_MAX: usize = 10;
 /// The maximum number of cells of a column that are not imported and get a warning each.
 const NOT_IMPORTED_MAX: usize = 10;
-/// The codes of the warnings about such cells. Only their cells differ.
+/// The codes of the warnings about such cells. Within a column, these warnings differ only in the cell.
 const NOT_IMPORTED_CODES: [&str; 2] = ["not_imported", "prerequisites_form"];
 
 /// A warning about many rows.
@@ -104,8 +104,8 @@ impl Remarks {
         }
     }
 
-    /// If a column has many cells that are not imported, replaces further warnings about them with one remark. Returns
-    /// whether it replaced `finding`. Otherwise a column in an unknown form would hide the other warnings.
+    /// If a column has many cells that are not imported, replaces further warnings about them with one remark, because
+    /// a column in an unknown form would hide the other warnings. Returns whether it replaced `finding`.
     pub(super) fn absorb(&mut self, finding: &Finding) -> bool {
         let Some(column) = &finding.column else { return false };
         if !finding.coded.as_ref().is_some_and(|coded| NOT_IMPORTED_CODES.contains(&&*coded.code)) {
@@ -165,7 +165,7 @@ mod tests {
             )
         };
         let absorbed: Vec<bool> = (1..=13).map(|line| remarks.absorb(&warning("restrictions", line))).collect();
-        assert!(!remarks.absorb(&warning("reserved", 14)), "each column has its own number");
+        assert!(!remarks.absorb(&warning("reserved", 14)), "each column has its own count");
         assert!(!remarks.absorb(&FindingKind::EmptyCapacity.of_cell(15, Some("restrictions"), None)));
 
         let findings: Vec<Finding> = remarks.into_findings().collect();

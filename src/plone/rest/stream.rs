@@ -33,11 +33,11 @@ pub const CLIENT_IDLE: Duration = Duration::from_secs(30);
 const PACE_AFTER: Duration = Duration::from_secs(60);
 /// Minimum average speed of a body, in bytes per second. Without it, a few slow clients could occupy the whole pool.
 const PACE_MIN: u64 = 4 * 1024;
-/// Maximum time until the response to a safe request begins, as a multiple of `[plone] timeout_ms`. The first page that
-/// Plone renders after its start takes several seconds.
+/// Maximum time without progress in a safe request, as a multiple of `[plone] timeout_ms`. The first page that Plone
+/// renders after its start takes several seconds.
 const READ_TIMEOUTS: u32 = 3;
-/// Maximum time until the response to another request begins, as the same multiple. Plone processes uploads before it
-/// responds.
+/// Maximum time without progress in another request, as a multiple of the same setting. Plone processes uploads before
+/// it responds.
 const WRITE_TIMEOUTS: u32 = 6;
 
 /// A piece of a body; `None` is the end marker. A body whose channel closes without an end marker is incomplete.

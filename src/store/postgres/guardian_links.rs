@@ -35,7 +35,7 @@ pub(super) async fn remove_links_of(tx: &Tx, username: &UserName) -> Result<(), 
 }
 
 async fn put(tx: &Tx, link: &GuardianLink, hash: &LinkHash, max: usize) -> Result<bool, Failure> {
-    // Only one transaction at a time counts the links of a student, so that two hubs cannot both store the last one.
+    // Only one transaction at a time counts the links of a student, so that two hubs cannot exceed the limit.
     lock(tx, Lock::GuardianLinks, link.student.as_str()).await?;
     let created_at = link.created_at.as_millisecond();
     // Skips rows that another hub is deleting.

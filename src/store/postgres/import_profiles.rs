@@ -26,7 +26,7 @@ fn profile_at(row: &Row) -> Result<ImportProfile, Failure> {
 }
 
 async fn put(tx: &Tx, profile: &ImportProfile) -> Result<PutProfile, Failure> {
-    // Only one transaction at a time counts the profiles, so that two hubs cannot both store the last one.
+    // Only one transaction at a time counts the profiles, so that two hubs cannot exceed the limit.
     lock(tx, Lock::ImportProfiles, "").await?;
     let ImportProfile { name, title, header, map, .. } = profile;
     let (title, header, map) = (text(title), json(header)?, json(map)?);

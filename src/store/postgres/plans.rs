@@ -27,7 +27,7 @@ pub(super) async fn plans_of(tx: &Tx, student: &UserName) -> Result<Vec<Plan>, F
 }
 
 async fn put(tx: &Tx, student: &UserName, plan: &Plan) -> Result<PutPlan, Failure> {
-    // Only one transaction at a time counts the plans of a student, so that two hubs cannot both store the last one.
+    // Only one transaction at a time counts the plans of a student, so that two hubs cannot exceed the limit.
     lock(tx, Lock::Plans, student.as_str()).await?;
     let (student, name, sections) = (student.as_str(), plan.name.as_str(), json(&plan.sections)?);
     let sql = "UPDATE plans SET sections = $3 WHERE username = $1 AND name = $2";

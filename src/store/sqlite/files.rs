@@ -175,8 +175,8 @@ fn files_with_prefix(folder: &Path, prefix: &str) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Removes the access of others from the files of a store, and warns if its folder is open to others: SQLite gives a
-/// new log the mode of the store.
+/// Removes the access of others from the files of a store, and so from its later logs, to which SQLite gives the mode
+/// of the store. Warns if the folder is open to others.
 pub(super) fn restrict(store: &Path) {
     let beside = [LOG, LOG_INDEX, ".lock", ".last-commit"].map(|end| named(store, end));
     let replaced = replaced(store).unwrap_or_default();

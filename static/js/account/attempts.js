@@ -1,4 +1,4 @@
-// The history of the student's requests to register and to drop, with the receipts.
+// The history of the student's attempts, with the receipts.
 
 import { $, button, put } from "../dom.js";
 import { api } from "../api.js";
@@ -19,7 +19,7 @@ function nameOf(id) {
   return names.get(id);
 }
 
-/** Shows the newest attempts, or hides the section from users who hold no seats. */
+/** Shows the newest attempts, or hides the history from users who are not students. */
 export async function showAttempts(isStudent) {
   $("history").hidden = !isStudent;
   put($("attempts"));

@@ -15,7 +15,7 @@ const SORT_KEYS = {
   waiting: ({ waitlisted }) => waitlisted,
   left: ({ open }) => open,
 };
-/** An empty field is rejected, because it could mean both 0 and "unchanged". */
+/** An empty field is rejected, because it could mean either 0 or "unchanged". */
 const EMPTY_FIELDS = { capacity: "section.empty.capacity", waitlist_capacity: "section.empty.waitlist_capacity" };
 
 export class SectionList {
@@ -60,7 +60,7 @@ export class SectionList {
     this.search();
   }
 
-  /** Returns whether an import or a lowered capacity left more students enrolled than there are seats. */
+  /** Returns whether a section that is not cancelled has more people enrolled than seats. */
   #isOverCapacity(id) {
     const { enrolled, capacity } = this.page.numbers(id);
     return enrolled > capacity && this.page.catalogue.get(id).status !== "cancelled";
@@ -92,7 +92,7 @@ export class SectionList {
       const keys = new Map(ids.map((id) => [id, sortKey(numbers(id))]));
       ids.sort((a, b) => keys.get(b) - keys.get(a));
     }
-    // Rows never move while seats change. The user sorts again.
+    // Rows never move while seats change. The button `sort-again` sorts them again.
     $("sort-again").hidden = !sortKey;
     const control = document.activeElement;
     const focusedRow = control?.closest(".srow");
@@ -152,8 +152,8 @@ export class SectionList {
   }
 
   /**
-   * Returns the question to confirm before a cancellation, or before a capacity below the number enrolled; null for
-   * other changes.
+   * Returns the question that staff must confirm before a section is cancelled, or its capacity is lowered below the
+   * number enrolled; null for other changes.
    */
   #question(id, { status, capacity }) {
     const { enrolled, waitlisted, capacity: before } = this.page.numbers(id);

@@ -1,4 +1,4 @@
-// Alerts that staff sent: the active ones with their receipts, and the scheduled ones.
+// The alerts of staff: the active ones with their receipts, and the scheduled ones.
 
 import { $, button, h, put } from "../dom.js";
 import { alertPath, alertText, isUrgent } from "../alerts.js";
@@ -47,7 +47,7 @@ export class SentAlerts {
     addEventListener("hashchange", () => isVisible() && this.read());
   }
 
-  /** Starts when a staff user has signed in; stops, and clears the list, when not. */
+  /** Starts reading if a staff user is signed in; otherwise stops, and clears the list of sent alerts. */
   run(running) {
     for (const poller of [this.#lists, this.#receipts]) running ? poller.start() : poller.stop();
     if (!running) this.#show("sent-list", []);
@@ -108,8 +108,8 @@ export class SentAlerts {
   }
 
   /**
-   * Returns the button that withdraws an alert: a sent one by two presses, in place; a scheduled one, which no one has
-   * seen, by one.
+   * Returns the button that withdraws an alert. A sent alert requires a confirmation, which replaces the button; a
+   * scheduled one, which no one has seen, requires none.
    */
   #withdrawal(alert, sent, status) {
     const label = t(sent ? "sent.withdraw" : "sent.cancel");

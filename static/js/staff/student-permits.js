@@ -1,4 +1,4 @@
-// Permits: overrides that staff give a student beforehand, with an end.
+// Permits: overrides that staff give a student beforehand, with or without an end.
 
 import { button, field, h, markInvalid, put } from "../dom.js";
 import { api } from "../api.js";
@@ -54,7 +54,7 @@ export class StudentPermits {
     this.form.querySelector("h5").focus();
   }
 
-  /** Returns a section if the term has one of this id or CRN, otherwise a course. */
+  /** Returns a section if the term has one with this id or CRN, otherwise a course. */
   #target(text) {
     const { catalogue, term } = this.file.page;
     const id = [text, `${term()}-${text}`].find((one) => catalogue.get(one));

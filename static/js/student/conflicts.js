@@ -66,8 +66,8 @@ export function conflictingPairs(sections) {
 }
 
 /**
- * Returns the blocks of a week: `{id, day, from, to, start, end, lane, lanes}`, with `from` and `to` in minutes of the
- * day. Blocks that overlap share the width of their day in `lanes` lanes.
+ * Returns the blocks of a week: `{id, day, from, to, start, end, lane, lanes}`, with `from` and `to` in minutes
+ * since midnight. Blocks that overlap share the width of their day in `lanes` lanes.
  */
 export function weekBlocks(sections) {
   const all = sections.flatMap((section) => (section.meetings ?? []).filter((one) => one.start && one.end)

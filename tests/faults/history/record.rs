@@ -88,8 +88,8 @@ pub(crate) enum Request {
     },
 }
 
-/// Where a response is read. Each source follows the one order of writes; one source may lag behind another while a
-/// commit is published.
+/// Where the hub reads the content of a response. Each source follows the one order of writes; one source may lag
+/// behind another while a commit is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     /// The published counts of the term.
@@ -189,8 +189,8 @@ pub(crate) struct Call {
     pub(crate) request: Request,
     /// The moment before it was sent.
     pub(crate) sent: u64,
-    /// The moment after its response had arrived. Without a response, the moment at which its server had ended; by
-    /// then, it was executed once or never.
+    /// The moment after its response had arrived. Without a response, a moment after its server had ended; by then,
+    /// the request had been executed once or never.
     pub(crate) ended: u64,
     pub(crate) response: Option<Response>,
     /// The index of a call that was executed before this one, although both were in flight at the same time.
@@ -261,7 +261,7 @@ impl fmt::Display for Request {
 }
 
 impl Call {
-    /// Returns the sections and the students that the request names, as masks.
+    /// Returns the sections and the students that the request, or the student's own list, names, as masks.
     pub(crate) fn names(&self) -> (u64, u64) {
         let mask = |sections: &[Section]| sections.iter().fold(0, |set, section| set | 1 << section);
         match &self.request {

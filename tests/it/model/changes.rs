@@ -124,7 +124,8 @@ impl Naive {
         self.define(definitions, 0)
     }
 
-    /// Applies definitions, each with the old one if there is one, and returns how many were created and updated.
+    /// Applies definitions, each with the old one if there is one. Returns the numbers of created, updated and
+    /// unchanged ones.
     fn define(&mut self, definitions: Vec<(Option<SectionRecord>, SectionRecord)>, mut unchanged: u64) -> String {
         let (mut created, mut updated) = (0, 0);
         let (mut changed_for_rules, mut pools, mut changes_links) = (Vec::new(), Vec::new(), false);

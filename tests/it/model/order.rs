@@ -17,7 +17,7 @@ impl Naive {
         first
     }
 
-    /// Gives the waitlist positions of a student the student's priority.
+    /// Sets the priority of a student's waitlist positions to the student's current one.
     pub(super) fn order_by_priority(&mut self, student: &str) {
         let priority = self.priority_of(student);
         for one in &mut self.registrations {
@@ -27,7 +27,7 @@ impl Naive {
         }
     }
 
-    /// Moves a student to a position of a waitlist, and returns the reply.
+    /// Moves a student to a position on a waitlist, and returns the reply.
     pub(super) fn move_on_waitlist(&mut self, student: &str, crn: &str, position: u32) -> String {
         let mut waitlist = self.waitlist(crn);
         let Some(from) = waitlist.iter().position(|one| one.student == student) else { return "not found".to_owned() };

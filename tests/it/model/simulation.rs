@@ -157,7 +157,7 @@ fn a_failing_history_is_shrunk_and_repeated_by_its_number() {
     let run = Run { seed: 7, first: 0, count: 200, time_max: Duration::MAX };
     let failure = run.explore(refuses_two_restarts, &Progress::new()).expect_err("some history restarts twice");
     assert!(failure.contains("two restarts"), "{failure}");
-    // Ten steps are the fewest, and all but the two are as simple as possible.
+    // A history has at least ten steps. Except for the two restarts, they are as simple as possible.
     let steps = failure.matches("Restart").count() + failure.matches("Run(").count();
     assert!(steps <= 10, "{failure}");
     let number = failure.trim_start_matches("history ").split(':').next().and_then(|number| number.parse().ok());
@@ -182,6 +182,6 @@ fn a_run_visits_each_number_once_and_stops_in_time() {
     };
     let (seen, histories, steps) = ran(Duration::MAX);
     assert_eq!((seen.len(), histories, steps), (40, 40, 40));
-    assert_eq!(ran(Duration::MAX).0, seen, "the same seed has the same histories");
+    assert_eq!(ran(Duration::MAX).0, seen, "the same seed produces the same histories");
     assert_eq!(ran(Duration::ZERO).1, 0);
 }

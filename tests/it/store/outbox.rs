@@ -324,7 +324,7 @@ pub(crate) fn applied_imports_are_marked_in_chunks<F: StoreFixture>() {
     // A student registers in the same batch.
     term.run(vec![apply, register("ana", "OLD"), register("ana", "S0007")]).unwrap();
     assert_eq!(crns(&due_at(&term.store, LATE)), ["OLD"], "the import marks nothing itself");
-    assert!(block_on(term.store.mark_imported(false, minute(1))).unwrap(), "more sections are left to mark");
+    assert!(block_on(term.store.mark_imported(false, minute(1))).unwrap(), "the import left sections to mark");
     let depth = |term: &StoredTerm<F>| usize::try_from(block_on(term.store.summary()).unwrap().depth).unwrap();
     assert_eq!(depth(&term), 1 + MARKS_PER_COMMIT_MAX);
     // The rest survives reopening.
