@@ -39,21 +39,21 @@ impl TermModel {
     }
 
     /// Replaces the published state with a loaded one. It contains every published commit, so readers never see an
-    /// older state.
+    /// older state. The snapshot is the last part, as in [`TermModel::publish`].
     pub(super) fn reload(&self, loaded: PublishedTerm) {
-        self.snapshot.store(Arc::new(Snapshot::new(loaded.term, loaded.seq, loaded.sections)));
         *self.openings.lock() = openings_of(loaded.facts.iter().map(|(_, facts)| facts));
         let facts: HashMap<_, _> = loaded.facts.into_iter().collect();
         self.facts.retain(|student, _| facts.contains_key(student));
         for (student, facts) in facts {
             self.facts.insert(student, facts);
         }
-        let loaded: HashMap<_, _> = loaded.students.into_iter().collect();
+        let students: HashMap<_, _> = loaded.students.into_iter().collect();
         // Students whose registrations were given to a pseudonym.
-        self.students.retain(|student, _| loaded.contains_key(student));
-        for (student, registrations) in loaded {
+        self.students.retain(|student, _| students.contains_key(student));
+        for (student, registrations) in students {
             self.students.insert(student, registrations);
         }
+        self.snapshot.store(Arc::new(Snapshot::new(loaded.term, loaded.seq, loaded.sections)));
     }
 
     /// Publishes a commit: first the students' registrations, then the snapshot, so that a reader who sees a seat taken
