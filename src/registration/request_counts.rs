@@ -32,7 +32,7 @@ enum Ending {
     NotFound,
     /// Another part of the swap failed.
     SwapUndone,
-    /// The registrar had no room for the command.
+    /// The command was rejected because too many were waiting, or because the store was unavailable.
     Overloaded,
     /// The commit failed.
     OutcomeUnknown,

@@ -86,9 +86,9 @@ impl StudentFactsWriter {
         &self.pool
     }
 
-    /// Changes facts in all terms, and in the store if there is no term. When it returns, the change is durable, and each
-    /// term decides with it. The audit entry is stored in the same commit as the change in the first term. It is returned
-    /// if there is no term.
+    /// Changes facts in all terms, and in the store if there is no term. When it returns, the change is durable, and
+    /// each term decides with it. The audit entry is stored in the same commit as the change in the first term. It is
+    /// returned if there is no term.
     ///
     /// # Errors
     /// When the store fails, or a term does not accept the change within [`RETRY_MAX`]. Some terms may have the change

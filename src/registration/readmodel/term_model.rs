@@ -38,8 +38,8 @@ impl TermModel {
         }
     }
 
-    /// Replaces the published state with a loaded one. It contains every published commit, so readers never see an
-    /// older state.
+    /// Replaces the published state with a loaded one. The loaded state contains every published commit, so readers
+    /// never see an older state.
     pub(super) fn reload(&self, loaded: PublishedTerm) {
         self.snapshot.store(Arc::new(Snapshot::new(loaded.term, loaded.seq, loaded.sections)));
         *self.openings.lock() = openings_of(loaded.facts.iter().map(|(_, facts)| facts));
@@ -49,7 +49,7 @@ impl TermModel {
             self.facts.insert(student, facts);
         }
         let loaded: HashMap<_, _> = loaded.students.into_iter().collect();
-        // Students whose registrations were given to a pseudonym.
+        // An erasure gives a student's registrations to a pseudonym, so the student may be absent now.
         self.students.retain(|student, _| loaded.contains_key(student));
         for (student, registrations) in loaded {
             self.students.insert(student, registrations);
