@@ -172,7 +172,7 @@ fn a_set_takes_the_seats_of_its_pool_and_of_each_section() {
         let lab = section("LAB").course("BIOL 1").component("lab").seats(2).linked(&["LEC"]);
         TestTerm::of([lecture, lab].map(|one| one.in_pool("XL1", pool_capacity)))
     };
-    // The pool has three seats, one of the lecture and two of the lab. Both sections have a seat, in either order.
+    // The pool has three seats, one of the lecture and two of the lab. The student gets both sections, in either order.
     for (student, crns) in [("ana", ["LEC", "LAB"]), ("bob", ["LAB", "LEC"])] {
         let replies = replies_in_words(&of_pool(None).run(&add(student, &crns, false)));
         assert!(replies.iter().all(|reply| reply.ends_with("enrolled, new")), "{replies:?}");
