@@ -75,7 +75,7 @@ pub struct Shedder {
 
 impl Shedder {
     /// Creates the state of an empty queue. Under overload, a student's command is accepted only if its reply is
-    /// expected within `overload_wait`, or later on a slow disk; no command waits longer than `wait_max` in any state.
+    /// expected within `overload_wait`, or later on a slow disk; in any state, no command waits longer than `wait_max`.
     /// A batch has at most `batch_max` commands.
     #[must_use]
     pub const fn new(overload_wait: Duration, wait_max: Duration, batch_max: usize) -> Self {
