@@ -353,8 +353,8 @@ impl TestTerm {
         self.book.waitlist(&crn(section)).map(|entry| entry.student.to_string()).collect()
     }
 
-    /// Returns a staged import of these sections, each with the totals of its row. If `forced` is true, the totals apply
-    /// even while the term is open.
+    /// Returns a staged import of these sections, each with the totals of its row. If `forced` is true, the totals
+    /// apply even while the term is open.
     pub fn staged(&self, forced: bool, sections: Vec<(SectionBuilder, Option<(u32, u32)>)>) -> StagedImport {
         staged(&self.book, self.now, 1, forced, sections)
     }
