@@ -108,8 +108,7 @@ pub struct Pause {
     pub(super) loaded: Loaded,
 }
 
-/// Other hubs have committed to the term. A registrar that has not read up to this sequence does so between two
-/// batches.
+/// Other hubs have committed to the term. A registrar that lacks these commits reads them between two batches.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Follow {
@@ -154,8 +153,7 @@ enum Phase {
 pub struct Waits {
     /// The longest wait in any state.
     pub max: Duration,
-    /// The longest expected wait for a reply with which a student's command is accepted under overload; see
-    /// [`Shedder`].
+    /// The longest expected time to the reply to an accepted student's command under overload; see [`Shedder`].
     pub overload: Duration,
 }
 
