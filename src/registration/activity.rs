@@ -1,8 +1,8 @@
 //! The activity of the last minute and the last hour: the most requested sections, and the refusals.
 //!
-//! Counting is one relaxed addition to a section's own counters. A window is the difference between the counters now
-//! and a sample of them from its beginning, so memory is bounded by the number of requested sections, not by the number
-//! of requests.
+//! Counting is one or two relaxed additions to a section's own counters. A window is the difference between the
+//! counters now and a sample of them from its beginning, so memory is bounded by the number of requested sections, not
+//! by the number of requests.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

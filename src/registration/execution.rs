@@ -25,7 +25,8 @@ use crate::store::accounts::AuditEntry;
 use crate::store::terms::{DecideBatch, Position, TermChanges, TermRecord, TermRows, TermStore};
 use crate::store::{StoreError, StoreFuture};
 
-/// The first queue number in a term without waitlisted students. Otherwise new ones follow the greatest stored one.
+/// The first order of joining (see [`crate::domain::waitlist_order`]) in a term without waitlisted students. Otherwise
+/// new orders follow the greatest stored one.
 const FIRST_QUEUE_NUMBER: u64 = 1;
 
 /// A term in memory, as of the commit `seq`.
@@ -249,7 +250,7 @@ fn audit_entries(commands: Vec<Submitted>, outcomes: &[Option<Outcome>]) -> Vec<
     done.filter_map(|(command, outcome)| Some(with_outcome(*command.audit?, outcome.as_ref()))).collect()
 }
 
-/// Adds to the entry of a refused request the reason of the refusal.
+/// Adds the reason for the refusal to the entry of a refused request.
 fn with_outcome(mut entry: AuditEntry, outcome: Option<&Outcome>) -> AuditEntry {
     let because = match outcome {
         Some(Outcome::Request(

@@ -153,7 +153,7 @@ enum Phase {
 pub struct Waits {
     /// The longest wait in any state.
     pub max: Duration,
-    /// The longest expected time to the reply to an accepted student's command under overload; see [`Shedder`].
+    /// The longest expected time from acceptance to reply of a student's command under overload; see [`Shedder`].
     pub overload: Duration,
 }
 

@@ -118,7 +118,7 @@ pub struct RehearsalReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub message: Option<String>,
-    /// The sections that were full at the end of a run, earliest full first.
+    /// The sections that were full at the end of a run, in the order of the mean of `arrived`.
     #[schema(max_items = 5000)]
     pub fills: Vec<SectionFill>,
     /// The number of refusals in a run, by code. Codes without refusals are absent.

@@ -105,7 +105,7 @@ impl Sent {
     }
 }
 
-/// Counters over all terms. Counting an outcome is one relaxed atomic addition.
+/// Counters over all terms. Counting a reply takes a few relaxed atomic additions.
 #[derive(Debug)]
 pub struct RequestCounts {
     endings: EnumMap<Ending, AtomicU64>,

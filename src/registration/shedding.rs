@@ -17,7 +17,8 @@ const STANDING_MIN: Duration = Duration::from_millis(500);
 /// overload would be followed by [`STANDING_MIN`] in which everything is accepted.
 const CALM_MIN: Duration = Duration::from_secs(2);
 /// The share of the time to a reply that a batch should take. On a slow disk a batch of 100 commands writes almost all
-/// pages that one of 300 writes, and takes almost as long. With half of the time, the throughput would be half.
+/// pages that one of 300 writes, and takes almost as long. If a batch took only half of the time to a reply, the
+/// throughput would be half.
 const BATCH_SHARE: f64 = 0.65;
 /// The smallest number of commands that are assumed to fit into a batch, so that a stall cannot stop the registrar. The
 /// time of batches of at most this size shows how much of a batch's time is fixed.

@@ -19,7 +19,7 @@ use crate::store::StoreError;
 use crate::store::accounts::AuditEntry;
 use crate::store::students::StudentStore;
 
-/// How long a change is repeated for a term that does not accept it. A term that is loaded again takes less.
+/// How long a change is repeated for a term that does not accept it. Loading a term again takes less.
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// The pause before a change is repeated.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
