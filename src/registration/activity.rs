@@ -1,8 +1,8 @@
 //! The activity of the last minute and the last hour: the most requested sections, and the refusals.
 //!
-//! Counting is one relaxed addition to a section's own counters. A window is the difference between the counters now
-//! and a sample of them from its beginning, so memory is bounded by the number of requested sections, not by the number
-//! of requests.
+//! Counting is one or two relaxed additions to a section's own counters. A window is the difference between the
+//! counters now and a sample of them from its beginning, so memory is bounded by the number of requested sections, not
+//! by the number of requests.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::domain::outcome::{ChoiceProblem, Outcome, RequestOutcome};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::registration::RegistrationStatus;
 
-/// The length of each window, and the interval of its samples. A window is longer than its length by less than the
-/// interval.
+/// The length of each window, and the interval of its samples. A window begins at a sample, so it exceeds its length by
+/// up to about one interval. Until the hub has run for that length, the window begins at the start of the hub.
 const WINDOWS: [(Duration, Duration); 2] =
     [(Duration::from_secs(60), Duration::from_secs(5)), (Duration::from_secs(3_600), Duration::from_secs(300))];
 
@@ -38,7 +38,7 @@ pub struct RequestCounts {
     pub waitlisted: u32,
     /// Requests that were refused.
     pub refused: u32,
-    /// How many of them were refused because the section or its waitlist was full.
+    /// Refused requests for which the section or its waitlist was full.
     pub full: u32,
 }
 
@@ -49,7 +49,7 @@ impl RequestCounts {
         self.enrolled.wrapping_add(self.waitlisted).wrapping_add(self.refused)
     }
 
-    /// Returns the requests after an earlier reading. The counters may have wrapped.
+    /// Returns the numbers of requests since an earlier reading. The counters may have wrapped.
     const fn since(&self, earlier: &Self) -> Self {
         Self {
             enrolled: self.enrolled.wrapping_sub(earlier.enrolled),
@@ -120,7 +120,7 @@ impl Activity {
     }
 
     /// Counts the requests of a command. `section` is the section of a single registration. Does not count drops,
-    /// repeated registrations or requests that were undone with their swap.
+    /// repeated registrations, requests for unknown sections, or requests that were undone with their swap.
     pub(super) fn count(&self, term: &TermId, section: Option<&Crn>, outcome: &Outcome) {
         match (outcome, section) {
             (Outcome::Request(outcome), Some(crn)) => self.count_request(term, crn, outcome),

@@ -16,9 +16,10 @@ use crate::registration::readmodel::{Snapshot, TermModel};
 pub struct SectionDemand {
     /// The section.
     pub crn: Crn,
-    /// The plans that contain it, without those of students who have a seat in it or are offered one.
+    /// Number of plans that contain it, not as an alternate, without those of students who have a seat in it or are
+    /// offered one.
     pub plans: usize,
-    /// The seats that a student can take.
+    /// Number of seats that a new student can take now.
     pub seats: u32,
 }
 
@@ -27,10 +28,10 @@ pub struct SectionDemand {
 pub struct Demand {
     /// The sections that are in plans, most plans first.
     pub sections: Vec<SectionDemand>,
-    /// The students with a plan.
+    /// Number of students whose plans contain a counted section.
     pub students: usize,
-    /// The students who would miss a section of their plans if seats were given out in the order in which windows open,
-    /// and by username within a window. Counts seats only: no rule is evaluated.
+    /// Number of students who would miss a section of their plans if seats were given out in the order in which windows
+    /// open, and by username within a window. Counts seats only: no rule is evaluated.
     pub unplaced: usize,
 }
 

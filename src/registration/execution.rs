@@ -25,7 +25,8 @@ use crate::store::accounts::AuditEntry;
 use crate::store::terms::{DecideBatch, Position, TermChanges, TermRecord, TermRows, TermStore};
 use crate::store::{StoreError, StoreFuture};
 
-/// The first order of joining in a term without waitlisted students. Otherwise new ones follow the greatest stored one.
+/// The first order of joining (see [`crate::domain::waitlist_order`]) in a term without waitlisted students. Otherwise
+/// new orders follow the greatest stored one.
 const FIRST_QUEUE_NUMBER: u64 = 1;
 
 /// A term in memory, as of the commit `seq`.
@@ -241,14 +242,15 @@ impl TermState {
     }
 }
 
-/// Returns the audit entries of the commands that were carried out, and of the requests by staff that were refused.
+/// Returns the audit entries of the decided commands, including refused requests; not those of commands for sections
+/// that do not exist.
 fn audit_entries(commands: Vec<Submitted>, outcomes: &[Option<Outcome>]) -> Vec<AuditEntry> {
     let is_done = |outcome: &Option<Outcome>| outcome.as_ref().is_some_and(|one| *one != Outcome::NoSuchSection);
     let done = commands.into_iter().zip(outcomes).filter(|(_, outcome)| is_done(outcome));
     done.filter_map(|(command, outcome)| Some(with_outcome(*command.audit?, outcome.as_ref()))).collect()
 }
 
-/// Adds to an entry why a request was refused.
+/// Adds the reason for the refusal to the entry of a refused request.
 fn with_outcome(mut entry: AuditEntry, outcome: Option<&Outcome>) -> AuditEntry {
     let because = match outcome {
         Some(Outcome::Request(

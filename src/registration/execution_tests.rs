@@ -335,7 +335,7 @@ async fn a_failed_commit_drops_the_term_and_a_reload_recovers() {
     assert!(has_status(&hub.request(register("bob", "X")).await, RegistrationStatus::Enrolled));
 }
 
-/// A store that resolves to success without running the batch.
+/// A store that reports success without running the batch.
 struct IdleStore(Arc<SharedStore>);
 
 impl TermStore for IdleStore {

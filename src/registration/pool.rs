@@ -37,7 +37,8 @@ pub struct RegistrarPool {
 
 impl RegistrarPool {
     /// Creates a pool with `shards` threads. At most `accepted_max` commands are between acceptance and reply. Under
-    /// overload, a student's command waits at most `overload_wait`.
+    /// overload, a student's command is rejected unless its reply is expected within `overload_wait` (later on a slow
+    /// disk).
     #[must_use]
     pub fn new(deps: RegistrarDeps, shards: usize, accepted_max: usize, overload_wait: Duration) -> Self {
         Self {
@@ -179,8 +180,8 @@ impl RegistrarPool {
         }
     }
 
-    /// Notes that other hubs have committed to a term of the college up to `seq`. Its registrar reads what it lacks; a new
-    /// term gets a registrar, which loads it.
+    /// Notes that other hubs have committed to a term of the college up to `seq`. Its registrar reads what it lacks; a
+    /// new term gets a registrar, which loads it.
     pub fn follow(&self, term: &TermId, seq: u64) {
         let (registrar, loading) = self.ensure(term.clone());
         if loading.is_none() {

@@ -2,9 +2,9 @@
 //! that arrive during it form the next one (group commit). After each commit the registrar publishes the new state
 //! before it replies, so that a caller who has a reply can read the state that it reports.
 //!
-//! There is one way to rebuild the term, at the start and after a batch that failed: the callers of the failed batch
-//! get their reply (`outcome_unknown` if the commit itself failed), the term is loaded from the store, its waitlists
-//! are settled, and only then is the next batch decided.
+//! There is one way to build the term, at the start, after a pause and after a batch that failed: the callers of a
+//! failed batch get their reply (`outcome_unknown` if the commit itself failed), the term is loaded from the store, its
+//! waitlists are settled, and only then is the next batch decided.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ const LOAD_PAUSE: Duration = Duration::from_millis(250);
 /// Why a submitted command has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
-    /// Too many commands are waiting, or the store is unavailable. The command was not tried.
+    /// Too many commands are waiting, the command waited too long, or the store is unavailable. Nothing was changed.
     #[error("too many commands are waiting")]
     Overloaded,
     /// A commit failed: it is not known whether the command took effect.
@@ -108,7 +108,7 @@ pub struct Pause {
     pub(super) loaded: Loaded,
 }
 
-/// Other hubs have committed to the term. A registrar that has not read up to this sequence does so between two batches.
+/// Other hubs have committed to the term. A registrar that lacks these commits reads them between two batches.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Follow {
@@ -153,7 +153,7 @@ enum Phase {
 pub struct Waits {
     /// The longest wait in any state.
     pub max: Duration,
-    /// The longest wait of a student's command under overload; see [`Shedder`].
+    /// The longest expected time from acceptance to reply of a student's command under overload; see [`Shedder`].
     pub overload: Duration,
 }
 
@@ -232,7 +232,8 @@ impl Registrar {
         self.queue.drain(..).for_each(|submission| submission.caller.send(Err(SubmitError::Overloaded)));
     }
 
-    /// Commits the next batch, unless one is in flight or the term is being loaded.
+    /// Retires or pauses if that is requested; otherwise commits the next batch, or reads what other hubs committed if
+    /// no command waits. Does nothing while a batch is in flight or the term is being loaded.
     fn next_batch(&mut self, ctx: &mut Context<Self>) {
         if !matches!(self.phase, Phase::Idle(_)) {
             return;
@@ -285,7 +286,7 @@ impl Registrar {
         }));
     }
 
-    /// Starts the next batch on the state after a commit.
+    /// Takes the state after a commit or a read, sets the timer, and starts the next batch.
     fn become_idle(&mut self, state: Box<TermState>, ctx: &mut Context<Self>) {
         self.time_deadline(state.next_deadline(), ctx);
         self.phase = Phase::Idle(state);
@@ -308,8 +309,8 @@ impl Registrar {
         }
     }
 
-    /// Releases reserved seats, ends offers, and sends reminders of offers that are due by the hub's clock. Every decision
-    /// does this, too. While a batch is in flight, its commit does it, or sets the timer again.
+    /// Releases reserved seats, ends offers, and sends reminders of offers that are due by the hub's clock. Every
+    /// decision does this, too. While a batch is in flight, its commit does it, or sets the timer again.
     fn handle_deadlines(&mut self, ctx: &mut Context<Self>) {
         self.timer = None;
         let Phase::Idle(state) = &self.phase else { return };

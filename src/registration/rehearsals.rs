@@ -74,14 +74,14 @@ impl Spread {
     }
 }
 
-/// A section whose last seat was taken in a run.
+/// A section that was full at the end of a run.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct SectionFill {
     /// The section.
     pub section: SectionId,
-    /// The plans that contain it, not only as an alternate.
+    /// The number of plans that contain it, not only as an alternate.
     pub plans: usize,
-    /// The seats that a student could take at the beginning.
+    /// The number of seats that a student could take at the beginning.
     pub seats: u32,
     /// The number of runs in which it was full at the end.
     pub runs: usize,
@@ -118,7 +118,7 @@ pub struct RehearsalReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub message: Option<String>,
-    /// The sections whose last seat was taken, earliest first.
+    /// The sections that were full at the end of a run, in the order of the mean of `arrived`.
     #[schema(max_items = 5000)]
     pub fills: Vec<SectionFill>,
     /// The number of refusals in a run, by code. Codes without refusals are absent.
@@ -137,7 +137,7 @@ struct Task {
     is_cancelled: AtomicBool,
 }
 
-/// Another rehearsal is running.
+/// The error of starting a rehearsal while another one is running.
 #[derive(Debug)]
 pub struct Busy;
 
@@ -157,7 +157,7 @@ impl Rehearsals {
         Self { executor, plans, clock, tasks: Mutex::default() }
     }
 
-    /// Registers a task. The caller then awaits [`Self::run`].
+    /// Registers a task and returns its id. The caller then awaits [`Self::run`].
     ///
     /// # Errors
     /// While another rehearsal runs.

@@ -32,7 +32,7 @@ enum Ending {
     NotFound,
     /// Another part of the swap failed.
     SwapUndone,
-    /// The registrar had no room for the command.
+    /// The command was rejected because too many were waiting, or because the store was unavailable.
     Overloaded,
     /// The commit failed.
     OutcomeUnknown,
@@ -105,7 +105,7 @@ impl Sent {
     }
 }
 
-/// Counters over all terms. Counting an outcome is one relaxed atomic addition.
+/// Counters over all terms. Counting a reply takes a few relaxed atomic additions.
 #[derive(Debug)]
 pub struct RequestCounts {
     endings: EnumMap<Ending, AtomicU64>,

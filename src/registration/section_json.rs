@@ -95,7 +95,7 @@ pub struct SectionView<'a> {
     #[schema(nullable = false)]
     mine: Option<SectionMine>,
     /// Only for visitors, and only if a count of people is below this number: such a count is stated as this number
-    /// minus 1 (`[privacy] small_counts`).
+    /// minus 1 or, for enrolled people, as at most the capacity (`[privacy] small_counts`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     fewer_than: Option<u32>,

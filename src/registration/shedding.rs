@@ -17,10 +17,11 @@ const STANDING_MIN: Duration = Duration::from_millis(500);
 /// overload would be followed by [`STANDING_MIN`] in which everything is accepted.
 const CALM_MIN: Duration = Duration::from_secs(2);
 /// The share of the time to a reply that a batch should take. On a slow disk a batch of 100 commands writes almost all
-/// pages that one of 300 writes, and takes almost as long. With half of the time, the throughput would be half.
+/// pages that one of 300 writes, and takes almost as long. If a batch took only half of the time to a reply, the
+/// throughput would be half.
 const BATCH_SHARE: f64 = 0.65;
 /// The smallest number of commands that are assumed to fit into a batch, so that a stall cannot stop the registrar. The
-/// time of batches of this size shows how much of it is fixed.
+/// time of batches of at most this size shows how much of a batch's time is fixed.
 const BATCH_MIN: usize = 32;
 /// The largest fixed cost of a batch that is taken into account, in seconds. With a disk that takes longer to sync, no
 /// reply can come within a second; batches then take twice this time, so that a reply comes before clients give up
@@ -62,20 +63,21 @@ pub struct Shedder {
     batch: u32,
     /// When the batch in flight is probably committed.
     free_at: Option<Instant>,
-    /// The time since which every batch has found a command that had waited long.
+    /// When commands began to wait long. Cleared by the first batch that finds no such command, or, during an overload,
+    /// after [`CALM_MIN`] of such batches.
     long_since: Option<Instant>,
     /// Whether commands have been rejected since then.
     is_overloaded: bool,
-    /// The time since which every batch has found no such command, during an overload.
+    /// The time since which every batch has found no command that had waited long, during an overload.
     calm_since: Option<Instant>,
     overload_wait: Duration,
     wait_max: Duration,
 }
 
 impl Shedder {
-    /// Creates the state of an empty queue. Under overload a student waits for a reply no longer than `overload_wait`,
-    /// unless the disk is slow; no command waits longer than `wait_max` in any state. A batch has at most `batch_max`
-    /// commands.
+    /// Creates the state of an empty queue. Under overload, a student's command is accepted only if its reply is
+    /// expected within `overload_wait`, or later on a slow disk; in any state, no command waits longer than `wait_max`.
+    /// A batch has at most `batch_max` commands.
     #[must_use]
     pub const fn new(overload_wait: Duration, wait_max: Duration, batch_max: usize) -> Self {
         Self {

@@ -113,7 +113,7 @@ struct Disk {
     pages: u64,
     /// Whether the time of a batch varies, as on a machine that does other work.
     varies: bool,
-    /// Every three seconds, a batch takes this much longer.
+    /// Every three seconds, a batch takes this much longer, in microseconds.
     stall: u64,
 }
 

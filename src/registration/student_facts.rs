@@ -19,7 +19,7 @@ use crate::store::StoreError;
 use crate::store::accounts::AuditEntry;
 use crate::store::students::StudentStore;
 
-/// How long a change is repeated for a term that does not accept it. A term that is loaded again takes less.
+/// How long a change is repeated for a term that does not accept it. Loading a term again takes less.
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// The pause before a change is repeated.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -86,9 +86,9 @@ impl StudentFactsWriter {
         &self.pool
     }
 
-    /// Changes facts in all terms, and in the store if there is no term. When it returns, the change is durable, and each
-    /// term decides with it. The audit entry is stored in the same commit as the change in the first term. It is returned
-    /// if there is no term.
+    /// Changes facts in all terms, and in the store if there is no term. When it returns, the change is durable, and
+    /// each term decides with it. The audit entry is stored in the same commit as the change in the first term. It is
+    /// returned if there is no term.
     ///
     /// # Errors
     /// When the store fails, or a term does not accept the change within [`RETRY_MAX`]. Some terms may have the change

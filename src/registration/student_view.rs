@@ -26,8 +26,8 @@ pub struct Limits {
     pub repeats: u32,
 }
 
-/// A [`TermView`] of the newest snapshot for one student. It has no registrations of others, so no waitlist can be settled
-/// with it; positions on waitlists are correct.
+/// A [`TermView`] of the newest snapshot for one student. It has no registrations of others, so no waitlist can be
+/// settled with it; positions on waitlists are correct.
 pub struct StudentView {
     snapshot: Arc<Snapshot>,
     student: UserName,

@@ -19,7 +19,7 @@ pub struct Submitted {
     pub origin: Origin,
     /// The entry of the audit trail that is stored in the same commit as the changes.
     pub audit: Option<Box<AuditEntry>>,
-    /// If set, the command is refused once another hub has taken over from this fence. The rest of its batch is then
+    /// If set, the command is refused once another hub leads the job under a later fence. The rest of its batch is then
     /// refused, too; the other callers may repeat their commands.
     pub fence: Option<Fence>,
 }

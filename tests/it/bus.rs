@@ -1,4 +1,4 @@
-//! Two hubs' buses on a real NATS server, with a relay between one of them and the server.
+//! The buses of two hubs on a real NATS server; in some tests, a relay is between a hub and the server.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -152,7 +152,7 @@ impl Intruder {
         Self { runtime, client, messages: Some(messages) }
     }
 
-    /// Returns the next message with an event, and the subject.
+    /// Returns the subject and the text of the next message with an event.
     fn next_event(&mut self) -> (String, String) {
         let messages = self.messages.as_mut().expect("the subscription is open");
         self.runtime.block_on(async {
@@ -402,7 +402,7 @@ fn a_missing_permission_is_reported() {
 fn queued_events_are_sent_when_a_hub_stops() {
     let server = NatsServer::start();
     let [first, mut second] = [Hub::connect(&server.url()), Hub::connect(&server.url())];
-    // So large that NATS has not read all of them yet when the hub has written the last one.
+    // The reports are so large that NATS has not read all of them yet when the hub has written the last one.
     let report = |n: u64| {
         let id = TaskId::parse("a-task").unwrap();
         let report = TaskReport::new(id, None, n, "r".repeat(100_000), Timestamp::UNIX_EPOCH);

@@ -161,7 +161,7 @@ pub type FieldChange = fn(&mut Section, u8);
 
 /// Returns a change to each field that a schedule file or the catalogue defines, with the name of the field.
 pub fn changes_of_each_field() -> Vec<(&'static str, FieldChange)> {
-    // The pattern names every field, so that a new field does not compile until it has a row below.
+    // The pattern names every field, so that the test does not compile with a new field, which needs a row below, too.
     let Section {
         id: _,
         original_crn: _,
@@ -353,7 +353,8 @@ impl TestTerm {
         self.book.waitlist(&crn(section)).map(|entry| entry.student.to_string()).collect()
     }
 
-    /// Returns a staged import of these sections, each with the totals of its row.
+    /// Returns a staged import of these sections, each with the totals of its row. If `forced` is true, the totals
+    /// apply even while the term is open.
     pub fn staged(&self, forced: bool, sections: Vec<(SectionBuilder, Option<(u32, u32)>)>) -> StagedImport {
         staged(&self.book, self.now, 1, forced, sections)
     }
@@ -412,8 +413,8 @@ pub fn window(opens: Option<i64>, closes: Option<i64>) -> Command {
     })
 }
 
-/// Returns the reply to a request in words: `enrolled, new`, `waitlisted 2, as before`, `not found`, or a refusal's
-/// code.
+/// Returns the reply to a request in words, such as `enrolled, new`, `waitlisted 2, as before`, `not found`, or a
+/// refusal's code.
 pub fn reply_in_words(outcome: &RequestOutcome) -> String {
     match outcome {
         RequestOutcome::Done(CurrentRegistration { status, position, is_new, .. }) => {

@@ -106,7 +106,7 @@ async fn a_result_that_is_not_stored_is_reported_and_stored_later() {
         while !hub.imports.is_idle() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        assert_eq!(hub.task(&id).await["state"], "done", "from memory, and once it is stored");
+        assert_eq!(hub.task(&id).await["state"], "done", "the task is done, whether or not its result is stored yet");
         while hub.store.task(&id).await.unwrap().unwrap().state != TaskState::Done {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -26,7 +26,8 @@ pub(crate) fn peak_kib() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Writes a schedule of at least `len` bytes in which each CRN occurs twice, far apart, and returns its number of rows.
+/// Writes a schedule of at least `len` bytes in which each CRN occurs again after 100,000 rows, and returns its number
+/// of rows.
 fn write_schedule(path: &std::path::Path, len: usize) -> u64 {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
     let mut line = "crn,subject,number,title,cap,days,time,room,instructor\n".to_owned();
@@ -50,7 +51,7 @@ fn write_schedule(path: &std::path::Path, len: usize) -> u64 {
 
 /// The number of rows of the large workbook.
 const WORKBOOK_ROWS: u32 = 50_000;
-/// Maximum memory for reading it, in KiB.
+/// Maximum memory for reading the large workbook, in KiB.
 const WORKBOOK_KIB_MAX: u64 = 300 * 1024;
 
 /// Writes a workbook whose texts are all different, which takes the most memory.

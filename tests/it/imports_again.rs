@@ -36,8 +36,8 @@ async fn leading_zeros_that_a_spreadsheet_removed_are_restored() {
     assert!(warnings.contains("00076"), "{warnings}");
     assert!(hub.section("T-76").is_none());
     // A spreadsheet changes the label in the same way.
-    let eaten = schedule("10a-crn-zeros-eaten.csv").replace(",001,", ",1,");
-    let again = hub.import(&eaten, options_for("T")).await;
+    let without_zeros = schedule("10a-crn-zeros-eaten.csv").replace(",001,", ",1,");
+    let again = hub.import(&without_zeros, options_for("T")).await;
     assert_eq!((&again["unchanged"], &again["created"], &again["missing_total"]), (&1.into(), &0.into(), &0.into()));
     // Another course with this number is another section.
     let other = hub.import("crn,course,section,title,capacity\n76,CD 900,001,Other,5\n", options_for("T")).await;
@@ -94,14 +94,14 @@ async fn linked_crns_find_their_sections_without_leading_zeros() {
     hub.import("crn,course,section,capacity\n00076,AB 1,1,5\n00077,AB 1,2,5\n", options_for("T")).await;
     let linked = |id: &str| hub.section(id).unwrap().section.linked.iter().map(ToString::to_string).collect::<Vec<_>>();
 
-    let eaten = "crn,course,section,capacity,linked\n76,AB 1,1,5,77\n90,CD 1,1,5,76 0091\n91,CD 1,2,5,00077\n";
-    let task = hub.import(eaten, options_for("T")).await;
+    let without_zeros = "crn,course,section,capacity,linked\n76,AB 1,1,5,77\n90,CD 1,1,5,76 0091\n91,CD 1,2,5,00077\n";
+    let task = hub.import(without_zeros, options_for("T")).await;
 
     assert_eq!(linked("T-00076"), ["T-00077"], "{task}");
     assert_eq!(linked("T-90"), ["T-00076", "T-91"]);
     assert_eq!(linked("T-91"), ["T-00077"]);
     assert!(task["warnings"].to_string().contains("Linked CRN 77 is imported as 00077"), "{task}");
-    let again = hub.import(eaten, options_for("T")).await;
+    let again = hub.import(without_zeros, options_for("T")).await;
     assert_eq!(again["unchanged"], 3, "{again}");
 
     let own = "crn,course,capacity,linked\nAB 1-01,AB 1,5,AB 1-02\nAB 1-02,AB 1,5,\n";

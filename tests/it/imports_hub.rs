@@ -66,7 +66,7 @@ impl Hub {
         Self::start_on(folder, |store| Arc::new(store)).await
     }
 
-    /// Starts a hub whose imports use the port that `imports` returns.
+    /// Starts a hub whose imports use the store that `imports` returns.
     pub(crate) async fn start_on(folder: &Path, imports: impl FnOnce(SqliteStore) -> Arc<dyn ImportStore>) -> Self {
         let path = folder.join("hub.sqlite");
         let store = open_when_unlocked(SqliteOptions { path, outbox: None }).await;

@@ -1,4 +1,4 @@
-//! Tests in this process, through the library: no server process and no Plone.
+//! Tests in this process, through the library: no process of the hub and no Plone.
 //!
 //! - [`domain`]: the rules of registration
 //! - [`model`]: generated histories against an independent model of the guarantees

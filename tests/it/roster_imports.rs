@@ -63,7 +63,7 @@ const FILES: [(&str, &str); 9] = [
     ),
 ];
 
-/// Returns the bundle with other contents of a file, or without it if they are empty.
+/// Returns the bundle with these contents of a file, or without the file if `contents` is empty.
 fn bundle(file: &str, contents: &str) -> Vec<u8> {
     let files = FILES.iter().map(|(name, text)| (*name, if *name == file { contents } else { text }));
     zip(&files.filter(|(_, text)| !text.is_empty()).collect::<Vec<_>>())

@@ -13,7 +13,7 @@ pub struct Exported {
     pub hash: String,
     /// The fields of the canonical row.
     pub row: Vec<String>,
-    /// The username to which the commitment in the row belongs.
+    /// The username to which the commitment in the row belongs; `None` if the file does not contain it.
     pub user: Option<String>,
 }
 

@@ -67,8 +67,8 @@ impl Socket {
         self.stream.write_all(&frame).await.expect("an open connection");
     }
 
-    /// Reads once, passes each complete message to `handle`, and replies to pings. Returns false if the connection has
-    /// ended.
+    /// Reads once, unless a complete message has arrived already. Passes each complete message to `handle`, and replies
+    /// to pings. Returns false if the connection has ended.
     pub async fn read(&mut self, mut handle: impl FnMut(Incoming<'_>)) -> bool {
         if self.rest.is_empty() || frame_len(&self.rest).is_none_or(|len| len > self.rest.len()) {
             if self.stream.readable().await.is_err() {

@@ -91,7 +91,7 @@ impl EventStream {
         self.seen.iter().rev().find_map(|event| event.id.clone()).unwrap_or_default()
     }
 
-    /// Returns the positions of the alerts and cancellations so far.
+    /// Returns the sequence numbers of the alerts and cancellations so far.
     pub fn alerts(&self) -> Vec<u64> {
         let is_alert = |event: &&StreamEvent| event.kind == "alert" || event.kind == "alert_cancelled";
         self.seen.iter().filter(is_alert).filter_map(|event| event.data["seq"].as_u64()).collect()

@@ -15,6 +15,7 @@
 //! - [`nats_joint`]: carries messages between two NATS servers, and loses, repeats or reorders them
 //! - [`bridge`]: a hub in front of Plone
 //! - [`barrier`]: a barrier for threads, with a deadline
+//! - [`attempts`]: an auditor of exported chains of attempts
 //! - [`audit`]: the invariants of a term: no section oversold, all counts correct, no student with conflicting
 //!   registrations
 //! - [`demonstration`]: the performance demonstration

@@ -46,7 +46,7 @@ pub struct Morning {
     pub students: usize,
     /// Percentage of students who have waited for the window to open. They arrive evenly within `rush` seconds.
     pub waiting: usize,
-    /// Seconds in which they arrive.
+    /// Seconds after the window opens within which those students arrive.
     pub rush: f64,
     /// Mean arrival time of the others, in seconds after the window opens (exponential).
     pub later: f64,

@@ -10,10 +10,11 @@ const FIRST: usize = 10_000;
 /// The first port that is not tried. Linux gives the ports from here on to outgoing connections. One of these could
 /// take the port of a server that is stopped, and the server could not start again.
 const END: usize = 32_768;
-/// Maximum number of ports that are tried. More are in use only if something is wrong with the machine.
+/// Maximum number of ports that are tried. All of them are in use only if something is wrong with the machine.
 const TRIED_MAX: usize = 100;
 
-/// Returns a port of this machine on which nothing listens, now or while its server is stopped.
+/// Returns a port of this machine on which nothing listens, and which no outgoing connection takes while its server is
+/// stopped.
 pub fn free_port() -> u16 {
     // Not the seed of the test: with it, tests that run at the same time would try the same ports.
     let mut random = Random::seeded(RandomState::new().build_hasher().finish());

@@ -13,7 +13,7 @@ impl Processors {
         Self { free_at: vec![0.0; cores] }
     }
 
-    /// Serves a job on the processor that is free first. Returns when it ends.
+    /// Serves a job on the processor that is free first. Returns the time at which it ends.
     pub fn serve(&mut self, now: f64, cost: f64) -> f64 {
         let first = self.free_at.iter_mut().min_by(|a, b| a.total_cmp(b)).unwrap();
         *first = first.max(now) + cost;

@@ -144,11 +144,12 @@ struct Hub {
     builders: Processors,
     queue: VecDeque<usize>,
     batch: Vec<usize>,
-    /// Changes of other hubs that it has not read, and whether a read is in flight or due.
+    /// Changes of other hubs that it has not read, and whether they have committed since its last read.
     unread: usize,
     has_hint: bool,
     /// Whether its last batch found commits of other hubs.
     was_behind: bool,
+    /// Whether a read of other hubs' commits is in flight or due.
     is_following: bool,
     /// Changes since the last frame, and whether the next one is due.
     unsent: usize,
@@ -347,7 +348,8 @@ impl Simulation<'_> {
         self.schedule(now + took + pause, Event::Record(hub));
     }
 
-    /// Returns when the response of an action is available: it is built at most once a tick, for all waiting requests.
+    /// Returns the time at which the response of an action is available: it is built at most once a tick, for all
+    /// waiting requests.
     fn cached(&mut self, now: f64, hub: usize, action: Action) -> f64 {
         let (build, version) = (self.costs.builds[action as usize], self.hubs[hub].version);
         let cached = &mut self.hubs[hub].cached[action as usize];

@@ -1,4 +1,5 @@
-//! A PostgreSQL server with a synchronous standby, set up and promoted as docs/OPERATIONS.md describes ("Failover").
+//! A PostgreSQL server with a synchronous standby, set up and promoted as docs/OPERATIONS.md describes ("Standby and
+//! failover").
 
 #![allow(dead_code, unreachable_pub, reason = "each crate uses only a part")]
 

@@ -38,8 +38,8 @@ impl TermModel {
         }
     }
 
-    /// Replaces the published state with a loaded one. It contains every published commit, so readers never see an
-    /// older state. The snapshot is the last part, as in [`TermModel::publish`].
+    /// Replaces the published state with a loaded one, the snapshot last, as in [`TermModel::publish`]. The loaded state
+    /// contains every published commit, so readers never see an older state.
     pub(super) fn reload(&self, loaded: PublishedTerm) {
         *self.openings.lock() = openings_of(loaded.facts.iter().map(|(_, facts)| facts));
         let facts: HashMap<_, _> = loaded.facts.into_iter().collect();
@@ -48,7 +48,7 @@ impl TermModel {
             self.facts.insert(student, facts);
         }
         let students: HashMap<_, _> = loaded.students.into_iter().collect();
-        // Students whose registrations were given to a pseudonym.
+        // An erasure gives a student's registrations to a pseudonym, so the student may be absent now.
         self.students.retain(|student, _| students.contains_key(student));
         for (student, registrations) in students {
             self.students.insert(student, registrations);

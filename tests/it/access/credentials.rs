@@ -148,7 +148,7 @@ const ROLES: [(Role, &str); 5] = [
     (Role::Admin, "admin"),
 ];
 
-/// Returns the kinds of credentials. Some need the hub: tokens that it has ended.
+/// Returns the kinds of credentials. Some need the hub, such as tokens that it has ended.
 pub(super) fn kinds(hub: &Hub) -> Vec<Kind> {
     use Identity::{Invalid, Sandboxed, User, Visitor};
     let mut kinds = vec![

@@ -118,7 +118,7 @@ fn prerequisites_are_expressions_and_their_unmet_parts_are_named() {
     let more = json!([{"course": "PHYS 101"}, {"course": "math 140", "grade": "C"}]);
     staff.put_json("/api/v1/students/ann", &json!({"completed": more})).expect(200);
     hub.signed_in_as(&student("ann")).put(&section(TERMS[0], "1")).expect(201);
-    // Nothing is stated about Bob.
+    // The college states nothing about Bob, so prerequisites do not refuse him.
     hub.signed_in_as(&student("bob")).put(&section(TERMS[0], "1")).expect(201);
 }
 

@@ -106,8 +106,8 @@ fn expected(method: &str, path: &str, access: Access, kind: &Kind) -> Verdict {
     if may { Verdict::Admitted } else { Verdict::Forbidden }
 }
 
-/// Returns a path with a value for each parameter. No resource of the college has these names, so no cell changes what
-/// another one sees.
+/// Returns a path with a value for each parameter. No resource of the college has these names, so no request changes
+/// what another one sees.
 fn filled(path: &str) -> String {
     // With an unknown channel, the hub does not open a stream, which would never end.
     if path == "/alerts/stream" {

@@ -19,15 +19,15 @@ pub(super) enum Access {
     LocalAccount,
     /// Students only: staff and admins hold no seats.
     Student,
-    /// Instructors, staff and admins. Their access depends on the section.
+    /// Instructors, staff and admins. The access of instructors and limited staff depends on the section.
     Roster,
-    /// Staff, including those who are limited to subjects, and admins. Their access depends on the subject.
+    /// Staff, including limited staff, and admins. The access of limited staff depends on the subject.
     SubjectStaff,
     /// Staff without a limit, and admins.
     Staff,
     /// Admins.
     Admin,
-    /// Admins of this sandbox.
+    /// Admins of the sandbox that the path names.
     Sandbox,
 }
 

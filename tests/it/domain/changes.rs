@@ -30,7 +30,7 @@ fn deciding_does_not_change_the_book() {
 #[test]
 fn decisions_are_deterministic() {
     // Eight students are registered for the cancelled section, and each is waitlisted for two sections with five free
-    // seats. The promotions and their order must not depend on the order of a hash map.
+    // seats each. The promotions and their order must not depend on the order of a hash map.
     let mut term = TestTerm::with_credit_limit(
         Credits(6_000),
         [

@@ -9,7 +9,7 @@ use eduhub::domain::section::{Credits, SectionStatus};
 
 use crate::college::{TestTerm, changes_of_each_field, monday, notices_in_words, patch, section, status, window};
 
-/// Returns the students enrolled and waitlisted outside the hub.
+/// Returns the numbers of students enrolled and waitlisted outside the hub.
 fn outside(term: &TestTerm, of: &str) -> (u32, u32) {
     (term.state(of).outside_enrolled, term.state(of).outside_waitlisted)
 }
@@ -53,7 +53,7 @@ fn students_beyond_those_of_the_hub_count_as_outside() {
 fn the_importers_limit_is_checked_when_the_import_is_applied() {
     let math = || section("X").course("MATH 1").seats(9);
     let limit = Some(Subjects::parse(&["MATH"]).unwrap());
-    // Staged while the section was one of MATH, or did not exist yet.
+    // The import is staged while the section is one of MATH, or does not exist yet.
     for before in [vec![section("X").course("MATH 1")], vec![]] {
         let mut term = TestTerm::of(before);
         let staged = StagedImport { limit: limit.clone(), ..term.staged(false, vec![(math(), None)]) };

@@ -14,7 +14,7 @@ use eduhub::domain::term::Term;
 
 use crate::college::{SectionBuilder, crn, id, minute, section, term_id, user};
 
-/// The variable that sets the number of plans of the large rehearsal, to measure it.
+/// The environment variable that sets the number of plans of the large rehearsal, to measure it.
 const PLANS_VARIABLE: &str = "REHEARSAL_PLANS";
 
 fn plan(student: &str, sections: &[&str]) -> Plan {

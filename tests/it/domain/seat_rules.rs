@@ -12,7 +12,7 @@ use crate::college::{
     register_or_wait, replies_in_words, reservation, section, state, swap, user,
 };
 
-fn last_times(change: impl FnOnce(&mut TermPatch)) -> Command {
+fn set_deadlines(change: impl FnOnce(&mut TermPatch)) -> Command {
     let mut patch = TermPatch::default();
     change(&mut patch);
     Command::PutTerm(patch)
@@ -66,18 +66,18 @@ fn the_deadlines_end_adds_drops_and_waitlists() {
     };
     let mut term = TestTerm::of([section("X"), section("Y")]);
     term.enroll("ana", "X");
-    term.run(&last_times(|p| (p.add_until, p.waitlist_until) = (Some(Some(minute(100))), Some(Some(minute(50))))));
+    term.run(&set_deadlines(|p| (p.add_until, p.waitlist_until) = (Some(Some(minute(100))), Some(Some(minute(50))))));
     term.now = minute(50);
     let wait = closed(&mut term, &register_or_wait("bob", "X"));
     assert_eq!(wait, (Some(minute(50)), ClosedAction::Wait));
     term.enroll("bob", "Y");
     term.now = minute(99);
     assert_eq!(closed(&mut term, &register("bob", "X")), (Some(minute(100)), ClosedAction::Add), "excluded");
-    term.run(&last_times(|p| p.drop_until = Some(Some(minute(200)))));
+    term.run(&set_deadlines(|p| p.drop_until = Some(Some(minute(200)))));
     term.now = minute(199);
     assert_eq!(closed(&mut term, &drop_section("ana", "X")), (Some(minute(200)), ClosedAction::Drop));
     assert_eq!(term.status("ana", "X"), "enrolled");
-    term.run(&last_times(|p| p.drop_until = Some(None)));
+    term.run(&set_deadlines(|p| p.drop_until = Some(None)));
     assert_eq!(term.reply(&drop_section("ana", "X")), "dropped, new");
 }
 
@@ -86,11 +86,11 @@ fn a_waitlist_that_ended_promotes_no_one_until_it_resumes() {
     let mut term = TestTerm::of([section("X")]);
     term.enroll("ana", "X");
     term.join_waitlist("bob", "X");
-    term.run(&last_times(|p| p.waitlist_until = Some(Some(minute(5)))));
+    term.run(&set_deadlines(|p| p.waitlist_until = Some(Some(minute(5)))));
     term.now = minute(5);
     term.reply(&drop_section("ana", "X"));
     assert_eq!((term.status("bob", "X"), term.numbers("X")), ("waitlisted", [1, 0, 1, 1]), "the seat is open to all");
-    term.run(&last_times(|p| p.waitlist_until = Some(None)));
+    term.run(&set_deadlines(|p| p.waitlist_until = Some(None)));
     assert_eq!(term.status("bob", "X"), "enrolled");
 }
 
@@ -172,7 +172,7 @@ fn a_set_takes_the_seats_of_its_pool_and_of_each_section() {
         let lab = section("LAB").course("BIOL 1").component("lab").seats(2).linked(&["LEC"]);
         TestTerm::of([lecture, lab].map(|one| one.in_pool("XL1", pool_capacity)))
     };
-    // The pool has three seats, one of the lecture and two of the lab. Both sections have a seat, in either order.
+    // The pool has three seats, one of the lecture and two of the lab. The student gets both sections, in either order.
     for (student, crns) in [("ana", ["LEC", "LAB"]), ("bob", ["LAB", "LEC"])] {
         let replies = replies_in_words(&of_pool(None).run(&add(student, &crns, false)));
         assert!(replies.iter().all(|reply| reply.ends_with("enrolled, new")), "{replies:?}");

@@ -55,7 +55,7 @@ fn a_resuming_client_gets_missed_alerts_once_and_in_order() {
     }
     back.wait_for("the last alert", |f| f["seq"] == 80);
     assert_eq!(alerts(back.seen()), (6..=80).collect::<Vec<_>>());
-    // Resuming from the same sequence sends no alert again; resuming from an earlier one sends the alerts before it.
+    // Resuming from the same sequence sends no alert again; resuming from an earlier one sends only those in between.
     back.send(&json!({"type": "subscribe", "channels": ["alerts"], "since": 5}));
     back.wait_for("live again", |f| f["type"] == "live" && f["seq"] == 80);
     back.send(&json!({"type": "subscribe", "channels": [], "since": 2}));
@@ -83,7 +83,8 @@ fn missed_alerts_are_read_from_memory_and_older_ones_from_the_store() {
     };
     let [memory, store] = resume();
     assert!(memory > 0 && store == 0, "{memory} reads from memory, {store} from the store");
-    // The tail starts at 61. The range and the pages that begin before it are read from the store, the last one is not.
+    // The tail starts at 61. The range, and the pages that begin before 61, are read from the store; the last page is
+    // read from memory.
     hub.live.tail.trim(61);
     let [memory, store] = resume();
     assert!(memory > 0 && store > 1, "{memory} reads from memory, {store} from the store");

@@ -325,7 +325,7 @@ fn any_facts() -> impl Strategy<Value = Command> {
             ..StudentFacts::default()
         },
     );
-    // A follower of a term is not notified of removed facts, so none are removed.
+    // A hub that follows a term is not notified of removed facts, so none are removed.
     let of_student = (any_student(), facts.prop_map(|facts| Some(Arc::new(facts))));
     vec(of_student, 1..3).prop_map(|facts| Command::PutFacts(facts.into()))
 }

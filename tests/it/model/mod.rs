@@ -104,7 +104,7 @@ fn assert_invariants(before: &TermBook, after: &TermBook, decision: &Decision, c
             assert!(is_right, "{crn} is oversold: {state:?}");
         }
         let queue_numbers: Vec<u64> = after.waitlist(crn).map(|entry| entry.queue_number).collect();
-        assert!(queue_numbers.is_sorted_by(|a, b| a < b), "the waitlist of {crn} is in the order of joining");
+        assert!(queue_numbers.is_sorted_by(|a, b| a < b), "the waitlist of {crn} is in the order of its queue numbers");
         assert_eq!(queue_numbers.len(), state.waitlisted as usize);
     }
     offers::assert_ends_of_offers(before, after, decision, command, now);

@@ -1,9 +1,10 @@
 //! A term as `docs/SEMANTICS.md` describes it, in simple lists, with everything computed when it is needed. It shares
-//! only the types of commands with the hub.
+//! only types with the hub, such as those of commands and sections, and none of its rules.
 //!
-//! Among its guarantees: drops are always allowed, unless a hold blocks them; a batch drops first, and the seats that
-//! it frees go to the waitlists before it adds; waitlists are processed in the order in which they were affected, then
-//! those of the affected students, by name; a student is notified once for each reason for being passed over.
+//! Among its guarantees: drops are allowed, unless a hold or the deadline for drops refuses them; a batch drops first,
+//! and the seats that it frees go to the waitlists before it adds; waitlists are processed in the order in which they
+//! were affected, then those of the affected students, by name; a student is notified once for each reason for being
+//! passed over.
 
 use eduhub::domain::command::{Batch, Command, WaitlistMove};
 use eduhub::domain::offer::TermOffers;
@@ -26,7 +27,8 @@ pub(crate) struct Expected {
     pub(crate) changed_too: Vec<ChangedToo>,
     /// Whether a swap changed nothing.
     pub(crate) is_undone: bool,
-    /// The alternative in which the student got a seat instead of the requested section.
+    /// The section of the reply to a request with choices: the requested one, or an alternative in which the student
+    /// got a seat.
     pub(crate) instead: Option<String>,
 }
 
@@ -44,7 +46,7 @@ pub(crate) type ChangedToo = (String, String, String, String);
 #[derive(Clone)]
 pub(super) struct SectionRecord {
     pub(super) definition: Section,
-    /// Students enrolled and waitlisted outside the hub.
+    /// Numbers of students enrolled and waitlisted outside the hub.
     pub(super) outside: (u32, u32),
     /// Totals of the last import that counted.
     pub(super) file_totals: Option<(u32, u32)>,
@@ -77,7 +79,7 @@ pub(super) struct Registration {
     pub(super) since: Timestamp,
     /// The priority on the waitlist: 0 is first.
     pub(super) priority: usize,
-    /// Order of joining the waitlist, a number that only grows.
+    /// The order among students of the same priority. A student who joins gets a higher number than all before.
     pub(super) queue_number: u64,
     /// The last reason for being passed over that the student was notified of.
     passed_over_for: String,
@@ -219,7 +221,7 @@ impl Naive {
     pub(super) fn enrolled(&self, crn: &str) -> u32 {
         self.registrations.iter().filter(|r| r.crn == crn && r.status == Status::Enrolled).count() as u32
     }
-    /// Returns the seats that students have or are offered.
+    /// Returns the number of seats that students have or are offered.
     pub(super) fn taken(&self, crn: &str) -> u32 {
         let counts = |r: &&Registration| r.crn == crn && [Status::Enrolled, Status::Offered].contains(&r.status);
         self.registrations.iter().filter(counts).count() as u32
@@ -341,7 +343,7 @@ impl Naive {
             .collect();
         waitlists.iter().for_each(|crn| self.affect(crn));
     }
-    /// Marks as affected the waitlists of a student for which a course of the same term can be sufficient.
+    /// Marks as affected the waitlists of a student for which another section of the same term can be required.
     fn affect_waitlists_with_concurrent_courses(&mut self, student: &str) {
         for waiting in self.registrations_of(student) {
             let definition = &self.section(&waiting.crn).unwrap().definition;

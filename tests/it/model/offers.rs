@@ -84,7 +84,7 @@ impl Naive {
         }
     }
 
-    /// Returns whether an offer lapsed, or a student was reminded.
+    /// Ends the offers that are due, and sends the reminders that are due. Returns whether there were any.
     fn handle_due_offers(&mut self) -> bool {
         let mut due: Vec<(Timestamp, String, String)> = Vec::new();
         for r in &self.registrations {

@@ -37,14 +37,14 @@ impl Naive {
         !due.is_empty()
     }
 
-    /// Returns the seats of the section that are neither taken nor reserved for people outside the hub.
+    /// Returns the number of the section's seats that are neither taken nor reserved for people outside the hub.
     fn own_free(&self, section: &SectionRecord) -> u32 {
         let taken = self.taken(section.definition.id.crn.as_str()) + section.outside.0 + section.outside.1;
         let capacity = section.definition.capacity;
         if section.definition.status == SectionStatus::Cancelled { 0 } else { capacity.saturating_sub(taken) }
     }
 
-    /// Returns the reserved seats that are left for a group.
+    /// Returns the number of reserved seats that are left for a group.
     pub(super) fn left(&self, section: &SectionRecord, group: &str) -> u32 {
         let group = group.to_lowercase();
         let mut left = 0;
@@ -74,14 +74,14 @@ impl Naive {
         all
     }
 
-    /// Returns the seats that some student can take.
+    /// Returns the number of seats that some student can take.
     pub(super) fn free(&self, section: &SectionRecord) -> u32 {
         self.free_without(section, 0, 0)
     }
 
-    /// Returns what [`Self::free`] would return if `fewer` more seats of the pool were taken, and `fewer_held` fewer
+    /// Returns what [`Self::free`] would return if `also_taken` more seats of the pool were taken, and `released` fewer
     /// were reserved in its other sections.
-    fn free_without(&self, section: &SectionRecord, fewer: u32, fewer_held: u32) -> u32 {
+    fn free_without(&self, section: &SectionRecord, also_taken: u32, released: u32) -> u32 {
         let own = self.own_free(section);
         let pool = self.pool(&section.definition);
         if pool.is_empty() {
@@ -95,10 +95,10 @@ impl Naive {
             taught.iter().map(|s| self.taken(s.definition.id.crn.as_str()) + s.outside.0 + s.outside.1).sum();
         let held_by_others: u32 =
             taught.iter().filter(|s| s.definition.id != section.definition.id).map(|s| self.held(s)).sum();
-        own.min(capacity.saturating_sub(taken + fewer).saturating_sub(held_by_others.saturating_sub(fewer_held)))
+        own.min(capacity.saturating_sub(taken + also_taken).saturating_sub(held_by_others.saturating_sub(released)))
     }
 
-    /// Returns the seats that a student with these facts can take.
+    /// Returns the number of seats that a student with these facts can take.
     pub(super) fn seats_for(&self, section: &SectionRecord, facts: Option<&StudentFacts>) -> u32 {
         self.seats_of(section, facts, self.free(section))
     }
@@ -241,7 +241,7 @@ impl Naive {
         replies
     }
 
-    /// Returns the seats that are left for a student after those of earlier companions in the same pool.
+    /// Returns the number of seats that are left for a student after those of earlier companions in the same pool.
     pub(super) fn seats_beside(&self, student: &str, section: &SectionRecord, with: &[Companion]) -> u32 {
         let pool: Vec<String> =
             self.pool(&section.definition).iter().map(|s| s.definition.id.crn.to_string()).collect();

@@ -46,12 +46,12 @@ pub(crate) fn alert(id: &str, audience: Audience) -> Alert {
     Alert { id: id.to_owned(), seq: None, content, source, sender, sender_name, created_at: minute(POSTED) }
 }
 
-/// Posts an alert, and returns its position.
+/// Posts an alert, and returns its position in the sequence.
 fn post<S: AlertStore>(store: &S, id: &str, audience: Audience) -> Option<u64> {
     block_on(store.post(alert(id, audience), zoned(POSTED))).unwrap().seq
 }
 
-/// Posts an alert with a start and an end, and returns its position.
+/// Posts an alert with a start and an end, and returns its position in the sequence; `None` if it is scheduled.
 fn post_for<S: AlertStore>(store: &S, id: &str, starts_at: Option<i64>, expires_at: Option<i64>) -> Option<u64> {
     let mut alert = alert(id, Audience::everyone());
     alert.content.starts_at = starts_at.map(minute);
@@ -74,7 +74,8 @@ fn active<S: AlertStore>(store: &S, now: i64) -> Vec<String> {
     describe(block_on(store.active(Reader::default(), span, minute(now))).unwrap()).0
 }
 
-/// Describes each entry: `1 id`, or `2 -id` for a cancellation. Also returns the position of the page.
+/// Describes each entry: `1 id`, or `2 -id` for a cancellation. Also returns the position after which the next page
+/// starts.
 #[expect(clippy::needless_pass_by_value, reason = "called with temporary pages")]
 fn describe(page: Page) -> (Vec<String>, u64) {
     let describe_entry = |(seq, entry): &(u64, Entry)| match entry {
@@ -126,7 +127,8 @@ pub(crate) fn a_cancellation_is_announced_once_to_the_alerts_recipients<F: Store
     assert_eq!(block_on(store.log_after(0, 1)).unwrap().len(), 1, "in pages");
 }
 
-/// Describes alerts to everyone: `id 1 3 -4` for an alert that was sent, corrected and cancelled at these positions.
+/// Describes alerts to everyone: `id 1 3 -4` for an alert that was sent, corrected and cancelled at these
+/// positions of the sequence.
 fn describe_public(alerts: &[PublicAlert]) -> Vec<String> {
     let describe = |public: &PublicAlert| {
         assert_eq!(public.alert.seq, public.messages.last().map(|message| message.seq));

@@ -1,4 +1,4 @@
-//! Tests of what a store reports to a follower of a term: the changes since a sequence.
+//! Tests of what a store reports to a hub that follows a term: the changes since a sequence.
 
 use eduhub::domain::command::{Command, SectionEdit, TermPatch};
 use eduhub::domain::section::SectionStatus;

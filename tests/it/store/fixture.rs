@@ -234,7 +234,7 @@ impl<F: StoreFixture> StoredTerm<F> {
         self.run_one(command);
     }
 
-    /// Returns the titles of the alerts sent to this student alone, oldest first.
+    /// Returns the titles of the alerts whose stored recipients include this student, oldest first.
     pub(crate) fn alerts_of(&self, student: &str) -> Vec<String> {
         let log = block_on(self.store.log_after(0, 1_000)).unwrap();
         let includes_student = |users: &[eduhub::domain::ids::UserName]| users.iter().any(|u| u.as_str() == student);

@@ -91,7 +91,7 @@ impl Image {
         self.seq
     }
 
-    /// Checks that a term in memory has the same contents, except for queue numbers, which the store assigns.
+    /// Checks that a term in memory has the same contents, except for queue numbers, which may differ.
     pub(crate) fn assert_equals(&self, book: &TermBook, when: &str) {
         let without_queue_numbers = |registrations: &[Registration]| -> Vec<Registration> {
             registrations.iter().map(|r| Registration { queue_number: 0, ..r.clone() }).collect()

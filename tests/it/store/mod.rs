@@ -42,7 +42,7 @@ macro_rules! store_contract {
     };
 }
 
-/// Lists the tests of the ports for terms, registrations, attempts, imports and the outbox.
+/// Lists the tests of the ports for terms, registrations, attempts, imports, the outbox, leases and facts.
 macro_rules! registration_ports {
     ($name:ident = $fixture:ty) => {
         store_contract! { $name, $fixture:
@@ -112,7 +112,7 @@ macro_rules! registration_ports {
     };
 }
 
-/// Lists the tests of the ports for people: accounts, sign-ins, alerts and audit.
+/// Lists the tests of the other ports, most of them for data of people: accounts, sign-ins, alerts, audit, plans.
 macro_rules! people_ports {
     ($name:ident = $fixture:ty) => {
         store_contract! { $name, $fixture:

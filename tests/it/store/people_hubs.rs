@@ -232,7 +232,7 @@ fn a_sign_in_keeps_its_token_while_another_hub_replaces_tokens() {
         Some(SecretString::from(format!("encrypted {}", token.expose_secret())))
     };
     block_on(hub.replace_tokens(Box::new(replace))).unwrap();
-    // The sign-in may be committed a moment later. A further write of the row waits for it.
+    // The sign-in may be committed a moment later. Closing its store waits for it.
     other.close();
     let stored = block_on(hub.member(&user("ann"))).unwrap().expect("the member is stored");
     assert_eq!(stored.token.expect("it has a token").expose_secret(), "new");

@@ -143,7 +143,7 @@ pub(crate) fn old_audit_entries_are_deleted_with_their_people<F: StoreFixture>()
     assert_eq!(block_on(store.disclosures_of(&user("ann"), None, 10)).unwrap().len(), 1);
 }
 
-/// Stores something about `ann` in each table that names people.
+/// Stores data about `ann`: an account, facts, a plan, alerts, an acknowledgement and audit entries.
 fn store_everything<S>(store: &S)
 where
     S: AccountStore + AuditStore + AlertStore + PlanStore + StudentStore,

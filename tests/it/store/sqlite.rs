@@ -191,7 +191,7 @@ fn the_users_of_a_store_without_single_sign_on_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hub.sqlite");
     let older = rusqlite::Connection::open(&path).unwrap();
-    // Before the checksum of the content, which only the hub computes.
+    // The migrations before the checksum of the content, which only the hub computes.
     let migrations = migrations_before("0009");
     migrations.iter().for_each(|migration| older.execute_batch(migration).unwrap());
     let rows = "INSERT INTO people VALUES ('ann', 'Ann', 'student', 'plone', 5), ('bob', 'Bob', 'staff', 'token', 6);";

@@ -1,4 +1,4 @@
-//! Tests of how a store keeps facts about students: with each term, without a term, and for followers of a term.
+//! Tests of how a store keeps facts about students: with each term, without a term, and for hubs that follow a term.
 
 use std::sync::Arc;
 
@@ -110,7 +110,7 @@ pub(crate) fn students_are_found_by_words_of_their_names<F: StoreFixture>() {
     assert_eq!(find(&["unez"], None, 9), [""; 0]);
 }
 
-/// Returns an override for a section.
+/// Returns a permit for a section.
 fn permit() -> Permit {
     Permit {
         of: PermittedFor::Section("2027-1".into()),

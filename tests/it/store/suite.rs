@@ -355,7 +355,7 @@ pub(crate) fn pruning_replaced_sections_changes_nothing_visible<F: StoreFixture>
     assert_eq!(numbers(&loaded, "S449"), Some([3, 0, 0, 3]));
 }
 
-/// Stages an import that sets the capacity 5. Then staff set the same capacity for X and close it, and set the number
+/// Stages an import that sets the capacity 5. Then staff set the same capacity for X and close X, and set the number
 /// of students enrolled in Y outside the hub.
 fn edited_while_staged<F: StoreFixture>() -> (StoredTerm<F>, Command) {
     let mut term = StoredTerm::<F>::with_sections([section("X"), section("Y")]);
