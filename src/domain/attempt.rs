@@ -192,7 +192,7 @@ pub struct Origin {
     pub received_at: Option<Timestamp>,
 }
 
-/// A request or a promotion that was decided, before it has a number.
+/// A decided request, promotion or lapse, before it has a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
     /// The student.
@@ -211,7 +211,7 @@ pub struct Decided {
     pub open: Option<u32>,
 }
 
-/// A request or a promotion that was decided, with its number and its hash in the chain of the term.
+/// A decided request, promotion or lapse, with its number and its hash in the chain of the term.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// The number within the term, from 1.
