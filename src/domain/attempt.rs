@@ -207,7 +207,8 @@ pub struct Decided {
     pub repeated: bool,
     /// The waitlist position: the one that the student has after the decision, or had before a promotion.
     pub position: Option<u32>,
-    /// The open seats that the request found; `None` for a promotion, and if there is no such section.
+    /// The open seats that the request found; `None` for a promotion or a lapse, for an offer that is accepted along
+    /// with another one, and if there is no such section.
     pub open: Option<u32>,
 }
 
