@@ -32,8 +32,8 @@ test: components ## checks formatting, lints and documentation, and runs all tes
 	RUST_TEST_THREADS=$(TESTS_AT_ONCE) $(CARGO) test --locked
 	@$(MAKE) --no-print-directory browser-test
 
-# Plone and Chromium are installed while the tests are built, because one waits for the network and the other for the
-# processors.
+# Plone and Chromium are installed while the tests are built, because the installation waits for the network and the
+# build for the processors.
 tests-installed: plone-template chromium deny apache postgres nats
 tests-built:
 	$(CARGO) clippy --locked --all-targets -- -D warnings

@@ -1,7 +1,7 @@
 """Creates the site of an example college in an empty database: `zconsole run zope.conf site.py`.
 
-Creates the sections of the next term, news items, and users of each role. The result depends only on the date.
-install.sh runs this script.
+Creates the sections of the next term, news items, and users who are students, staff and administrators in the hub.
+Apart from times and Plone's ids, the result depends only on the date. install.sh runs this script.
 """
 
 import struct

@@ -46,7 +46,7 @@ else
         rm "$instance/var/made"
         cp "$home/template/made" "$instance/made"
     elif ! cmp -s "$home/template/made" "$instance/made"; then
-        echo "plone: scripts/plone/site.py has changed since this site was created."
+        echo "plone: the files in scripts/plone that define this site have changed since it was created."
         echo "plone: for a new site, run make stop-plone and remove $instance"
     fi
     sed -e "s|@INSTANCE@|$instance|" -e "s|@CACHE@|$home/cache|" "$here/zope.conf.in" > "$instance/etc/zope.conf"

@@ -73,7 +73,7 @@ pub struct FactClaims {
 }
 
 impl FactClaims {
-    /// Returns the names.
+    /// Returns the names that are not empty.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let Self { groups, program, campus, credit_limit } = self;
         [groups, program, campus, credit_limit].into_iter().map(String::as_str).filter(|name| !name.is_empty())

@@ -24,13 +24,13 @@ const EXPECTED: &str = "must be \"local\" or the URL of a NATS server, such as \
 pub struct Bus {
     /// The transport.
     pub url: BusUrl,
-    /// The credentials file for NATS; `None` to sign in with what `url` contains.
+    /// The credentials file for NATS; `None` to use the credentials in `url`, if it has any.
     pub credentials: Option<PathBuf>,
     /// The beginning of the subjects in NATS.
     pub subject: String,
 }
 
-/// `[bus] url`
+/// The value of `[bus] url`.
 #[derive(Debug, Clone, Default)]
 pub enum BusUrl {
     /// Within this process.

@@ -77,8 +77,8 @@ pub fn default_document() -> String {
     let config = Config::default();
     let mut document = HEADER.to_owned();
     for (section, about) in SECTIONS {
-        // Writing to a String cannot fail.
         let about = about.replace('\n', "\n# ");
+        // Writing to a String cannot fail.
         let _ = write!(document, "\n# {about}\n[{section}]\n");
         for setting in all() {
             let Some((of, key)) = setting.name.rsplit_once('.') else { continue };

@@ -38,7 +38,7 @@ const NAMES: &str = "roles.names";
 /// The errors in the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidSettings(
-    /// One sentence per error, which begins with the full name of the setting or with the name of the file.
+    /// One sentence per error, which contains the full name of the setting or the name of the file.
     pub Vec<String>,
 );
 
@@ -57,7 +57,7 @@ impl Config {
     /// Reads `file`, or `./config.toml` if `file` is `None` and that file exists, and then the environment.
     ///
     /// # Errors
-    /// When the file cannot be read, a setting is unknown or its value is invalid.
+    /// When the file cannot be read or is not TOML, or when a setting is unknown, invalid or missing.
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -155,7 +155,7 @@ impl Loader {
     }
 }
 
-/// Returns what is wrong with the other settings if the store is a database.
+/// Returns what is wrong with the other settings if the store is on PostgreSQL.
 fn store_problems(config: &Config) -> Vec<String> {
     let needs_secret = matches!(config.store.url, StoreUrl::Postgres(_)) && config.auth.secret.is_none();
     let why = "because store.url is a PostgreSQL database: all hubs sign tokens with the same secret";
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn plone_fields_and_roles_can_be_renamed() {
+    fn plone_fields_and_roles_come_from_the_settings() {
         let file = "[plone.fields]\ncapacity = \"max_seats\"\n[plone.roles]\nstaff = [\"Editor\", \"group:deans\"]\n";
         let config = read(file, &[("EDUHUB_PLONE__FIELDS__CRN", "ref")]).unwrap();
         let name = |field| config.plone.field_name(field);
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_requires_a_secret() {
+    fn a_store_on_postgresql_requires_a_secret() {
         let secret = "[auth]\nsecret = \"0123456789abcdef0123456789abcdef\"\n";
         let database = [("EDUHUB_STORE__URL", "postgres://eduhub:s3cret@db/hub")];
         assert!(read(secret, &database).is_ok());

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use crate::domain::fields::SectionField;
 use crate::domain::role::RoleMap;
 
-/// `[plone]`, `[plone.roles]` and `[plone.fields]`.
+/// `[plone]` and its subsections: the college's Plone.
 #[derive(Debug, Clone)]
 pub struct Plone {
     /// The URL of the Plone site, such as `http://127.0.0.1:8080/Plone`, without a trailing slash; `None` without

@@ -34,8 +34,8 @@ pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// Returns every setting with a fixed key. `import.columns.*`, `plone.fields.*`, `auth.oidc.*` and the tables of
-/// `[roles]` have other keys.
+/// Returns every setting with a fixed name. The sections `auth.oidc.NAME`, `import.columns`, `plone.fields`,
+/// `roles.names`, `roles.subjects` and `plone.roles.subjects` have no such settings.
 pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().chain(&bus::SETTINGS).chain(&privacy::SETTINGS).chain(&AUTH_SETTINGS)
 }

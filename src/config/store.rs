@@ -40,7 +40,7 @@ impl Store {
     /// The default store of the demonstration. It is separate, so that its accounts, whose passwords are public, never
     /// reach the store of a college.
     pub const DEMONSTRATION: &str = "var/demo.db";
-    /// The beginning of the names of a hub's own files, if the store is a database: the lock of the folder, uploads
+    /// The beginning of the names of a hub's own files, if the store is on PostgreSQL: the lock of the folder, uploads
     /// that wait for their import, and lists of the errors in them.
     pub const HUB: &str = "var/hub";
 
@@ -51,7 +51,7 @@ impl Store {
         }
     }
 
-    /// Returns the file of the embedded store; `None` if the store is a database.
+    /// Returns the file of the embedded store; `None` if the store is on PostgreSQL.
     #[must_use]
     pub fn sqlite_path(&self) -> Option<&Path> {
         match &self.url {
@@ -109,7 +109,7 @@ impl fmt::Display for Store {
 }
 
 impl PostgresUrl {
-    /// Parses a URL. The error does not contain its text, which may be a part of the password.
+    /// Parses a URL. The error contains no part of the URL, because that part may belong to the password.
     fn parse(url: String) -> ValueResult<Self> {
         let Ok(settings) = url.parse::<tokio_postgres::Config>() else {
             return Err("is not the URL of a PostgreSQL database, such as \

@@ -35,9 +35,9 @@ pub const MESSAGE_LEN_MAX: usize = 2_000;
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Priority {
-    /// Shown in the list of alerts.
+    /// Below the usual priority. Shown in the list of alerts.
     Low,
-    /// Shown in the list and counted as unread.
+    /// The usual priority. Shown in the list of alerts.
     #[default]
     Medium,
     /// Shown as a banner until it is read.
@@ -149,7 +149,7 @@ impl AlertContent {
         if new.starts_at.is_some_and(|start| start > now) {
             return Err(CorrectionRefusal::AlreadySent);
         }
-        // The order of the parts is stored with the recipients.
+        // The stored memberships of the recipients are indices into these lists, so their order must not change.
         Ok(Self { audience: self.audience.clone(), starts_at: self.starts_at, cap, ..new })
     }
 }

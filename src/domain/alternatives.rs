@@ -26,8 +26,8 @@ impl<'b> Alternatives<'b> {
         Self { book, changed, candidates: HashMap::new() }
     }
 
-    /// Returns the other sections of the same course and component that have seats: first those that overlap none of the
-    /// student's sections, in order of CRN.
+    /// Returns at most [`ALTERNATIVES_MAX`] other sections of the same course and component that have seats: first
+    /// those that overlap none of the student's sections, then the rest, each in order of CRN.
     pub(super) fn to(&mut self, cancelled: &Section, student: &UserName) -> Vec<Arc<Section>> {
         let crn = &cancelled.id.crn;
         if !self.candidates.contains_key(crn) {

@@ -192,7 +192,7 @@ pub struct Origin {
     pub received_at: Option<Timestamp>,
 }
 
-/// A request or a promotion that was decided, before it has a number.
+/// A decided request, promotion or lapse, before it has a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
     /// The student.
@@ -207,11 +207,12 @@ pub struct Decided {
     pub repeated: bool,
     /// The waitlist position: the one that the student has after the decision, or had before a promotion.
     pub position: Option<u32>,
-    /// The open seats that the request found; `None` for a promotion, and if there is no such section.
+    /// The open seats that the request found; `None` for a promotion or a lapse, for an offer that is accepted along
+    /// with another one, and if there is no such section.
     pub open: Option<u32>,
 }
 
-/// A request or a promotion that was decided, with its number and its hash in the chain of the term.
+/// A decided request, promotion or lapse, with its number and its hash in the chain of the term.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// The number within the term, from 1.

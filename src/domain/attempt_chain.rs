@@ -37,12 +37,12 @@ pub struct NewStudent {
     pub commitment: Commitment,
 }
 
-/// The newest attempt of each student and section, to be written.
+/// The newest attempt of each student and section that has a new one, to be written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Heads {
-    /// By the number of the student.
+    /// The number of each student, with the number of the attempt.
     pub students: Vec<(u64, u64)>,
-    /// By section.
+    /// Each section, with the number of the attempt.
     pub sections: Vec<(Crn, u64)>,
 }
 

@@ -92,7 +92,7 @@ impl Audience {
     pub fn for_user(user: UserName) -> Self {
         Self { users: vec![UserRef(user)], ..Self::default() }
     }
-    /// Returns whether the audience is empty.
+    /// Returns whether the audience has no recipients: it is not for everyone, and all its lists are empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.all
@@ -131,8 +131,8 @@ impl Audience {
 /// The parts of an audience to which a recipient belongs, resolved when the alert is sent. Visitors, and recipients who
 /// are reached by role alone, have the default.
 ///
-/// The text form lists the parts, separated by spaces: `u` for the list of users, `s` and `c` with an index for a section
-/// and a course, such as `u s0 c2`.
+/// The text form lists the parts, separated by spaces: `u` for the list of users, `s` and `c` with an index for a
+/// section and a course, such as `u s0 c2`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Membership {
     /// Whether the audience names the recipient.

@@ -219,7 +219,7 @@ fn a_batch_writes_only_the_final_value_of_each_row() {
 }
 
 #[test]
-fn a_batch_without_effect_has_no_changes() {
+fn a_batch_without_effect_changes_at_most_the_attempts() {
     let swap = crate::domain::command::Batch {
         student: user("ana"),
         add: vec![crn("Y"), crn("NONE")],

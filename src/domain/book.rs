@@ -98,7 +98,7 @@ impl TermBook {
             return;
         };
         if !before.section.reserved.is_empty() {
-            // The times of the new state may be the same.
+            // A time that the new state also has must stay.
             let still: Vec<Timestamp> = self.sections.get(&crn).into_iter().flat_map(releases_of).collect();
             for at in releases_of(&before).filter(|at| !still.contains(at)) {
                 self.releases.remove(&(at, crn.clone()));
@@ -159,8 +159,8 @@ impl TermBook {
 
     /// Applies what other hubs committed up to `seq`, and returns the update for readers, with the notices to students.
     ///
-    /// The update has the sections of every pool that may have changed: what was read from a store lacks its pool, and
-    /// has only those sections of a pool whose own counts changed.
+    /// The update has all sections of each pool that may have changed. `changes` was read from a store, so its sections
+    /// have no pools, and it lacks the sections of a pool whose own counts did not change.
     pub fn follow(&mut self, seq: u64, changes: &Changes) -> TermUpdate {
         let notice = |(student, after): &(UserName, Registration)| {
             let before = self.registrations(student).iter().find(|one| one.crn == after.crn);
@@ -179,7 +179,7 @@ impl TermBook {
         TermUpdate { facts: changes.facts.clone(), notices, ..update }
     }
 
-    /// Adds the sections whose counts alone changed to `changes`. Counts of sections that are not visible are left out.
+    /// Adds to `changes` the sections of which only the counts changed. Leaves out sections that are not in the book.
     #[must_use]
     pub fn with_counts(&self, mut changes: Changes, counts: Vec<SectionCounts>) -> Changes {
         let defined: BTreeSet<Crn> = changes.sections.iter().map(|state| state.section.id.crn.clone()).collect();
@@ -311,7 +311,7 @@ fn releases_of(state: &SectionState) -> impl Iterator<Item = Timestamp> + '_ {
     reserved.filter_map(|one| one.until)
 }
 
-/// Returns the next deadline of an offer; `None` for another registration.
+/// Returns the next deadline of the offer of a registration; `None` without an offer.
 fn deadline_of(student: &UserName, registration: &Registration) -> Option<(Timestamp, UserName, Crn)> {
     let offer = registration.offer?;
     Some((offer.next_deadline(), student.clone(), registration.crn.clone()))

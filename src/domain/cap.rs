@@ -37,8 +37,8 @@ impl CapId {
     }
 }
 
-/// Returns whether a text may be a sender or an identifier: not empty, and without spaces or characters that CAP
-/// forbids.
+/// Returns whether a text may be a sender or an identifier: 1 to [`NAME_CHARS_MAX`] characters, without spaces, control
+/// characters and the characters that CAP forbids.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     let is_forbidden = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ',' | '<' | '&');

@@ -71,7 +71,7 @@ impl WaitlistChoices {
         self.others().chain(&self.drop).any(|chosen| chosen == crn)
     }
 
-    /// Returns the choices without a section; `None` if no others are left.
+    /// Returns the choices without a section; `None` if none are left.
     #[must_use]
     pub fn without(&self, crn: &Crn) -> Option<Self> {
         let without = |list: &[Crn]| list.iter().filter(|chosen| *chosen != crn).cloned().collect();
@@ -79,7 +79,8 @@ impl WaitlistChoices {
         Some(Self { with: without(&self.with), any_of: without(&self.any_of), drop }).filter(|left| !left.is_empty())
     }
 
-    /// Returns the choices as seen from `other`, one of the sections in which a student who requested `own` waits.
+    /// Returns the choices as seen from `other`, one of the sections in which a student who requested `own` waits;
+    /// `None` if nothing was chosen.
     #[must_use]
     pub fn seen_from(&self, own: &Crn, other: &Crn) -> Option<Self> {
         let seen = |list: &[Crn]| {
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_that_ends_leaves_the_choices() {
+    fn a_removed_section_is_no_longer_a_choice() {
         assert_eq!(choices(&["B", "C"], &[], None).without(&crn("B")), Some(choices(&["C"], &[], None)));
         assert_eq!(choices(&[], &["B"], Some("X")).without(&crn("X")), Some(choices(&[], &["B"], None)));
         assert_eq!(choices(&[], &["B"], None).without(&crn("B")), None);

@@ -125,7 +125,7 @@ impl<'v> Draft<'v> {
         self.view
     }
 
-    /// Returns the term.
+    /// Returns the term, with the changes of the decision.
     pub fn term(&self) -> &Term {
         self.term.as_ref().unwrap_or_else(|| self.view.term())
     }
@@ -148,7 +148,8 @@ impl<'v> Draft<'v> {
         }
     }
 
-    /// Returns the codes that are lifted for a student in a section: for all, or by staff beforehand.
+    /// Returns the codes that are lifted for a student in a section: those lifted for all students, and those of
+    /// permits.
     pub fn lifted(&self, student: &UserName, section: &Section) -> LiftedCodes {
         let permits = self.facts(student).filter(|facts| !facts.permits.is_empty());
         permits.map_or(self.lifted, |facts| facts.permitted(section, self.now).and(&self.lifted))
@@ -172,8 +173,9 @@ impl<'v> Draft<'v> {
             .filter(|(_, other)| other.status != SectionStatus::Cancelled)
     }
 
-    /// Returns the students who are registered for one of these sections, sorted by name and CRN, because the order of a
-    /// hash map would make decisions nondeterministic. Students without a registration before the decision are missing.
+    /// Returns the students who are registered for one of these sections, sorted by name and CRN, because the order of
+    /// a hash map would make decisions nondeterministic. Students without a registration before the decision are
+    /// missing.
     pub fn students_in(&self, crns: &HashSet<Crn>) -> Vec<(UserName, Crn, RegistrationStatus)> {
         let students = self.view.students().map(|(student, _)| student);
         let all = students.flat_map(|student| self.registrations(student).iter().map(move |r| (student, r)));
@@ -375,7 +377,8 @@ impl<'v> Draft<'v> {
         self.attempts.push(Decided { student, crn, action, result, repeated, position, open });
     }
 
-    /// Records what the waitlist decided: that a student got a seat or an offer, was passed over, or let an offer lapse.
+    /// Records what the waitlist decided: that a student got a seat or an offer, was passed over, or let an offer
+    /// lapse.
     pub fn note_own(
         &mut self,
         student: &UserName,

@@ -14,7 +14,7 @@ pub struct Event {
     pub program: String,
     /// When it starts.
     pub starts_at: Timestamp,
-    /// When it ends; `None` if the file gives no duration.
+    /// When it ends; `None` if that is not known.
     pub ends_at: Option<Timestamp>,
     /// The location.
     pub location: Option<String>,

@@ -141,8 +141,8 @@ impl Crn {
     }
 
     /// Converts a CRN as a college writes it to one that can be part of an id, in which `.` replaces each run of
-    /// characters other than letters, digits, `.` and `_`. A long CRN, or one with other letters, ends with a
-    /// hash of the text. Also returns what was written, if it differs.
+    /// characters other than letters, digits, `.` and `_`. A long CRN, or one with letters or digits beyond ASCII, ends
+    /// with a hash of the text. Also returns what was written, if it differs.
     ///
     /// Ignores what spreadsheets add to numbers: `30001.0` and `'30001` are `30001`.
     ///

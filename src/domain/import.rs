@@ -274,7 +274,7 @@ pub struct TaskReport {
     /// The profile that was used.
     #[serde(default)]
     pub profile: Option<ProfileName>,
-    /// The line of the file's header; 0 if the file has none.
+    /// The line of the file's header, once it is known; 0 if the file has none.
     #[serde(default)]
     pub header_line: Option<u64>,
     /// The sheet that was read, if the file is a workbook.
@@ -406,7 +406,8 @@ impl TaskReport {
         }
     }
 
-    /// Returns the task for a progress message, with each list truncated.
+    /// Returns the task for a progress message: long lists are truncated, and details that only the task needs are left
+    /// out.
     #[must_use]
     pub fn progress(&self) -> Self {
         Self {

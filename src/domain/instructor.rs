@@ -31,7 +31,8 @@ const PLACEHOLDERS: [&str; 15] = [
 /// The start of `To be announced`, `To be determined` and the like, which name no one.
 const NOT_KNOWN_YET: &str = "to be ";
 
-/// Returns whether a normalized name is a placeholder: each of its words is one, ignoring punctuation and digits.
+/// Returns whether a normalized name is a placeholder: it begins like `to be announced`, or each of its words is one,
+/// ignoring punctuation and digits.
 #[must_use]
 pub fn is_placeholder(name: &str) -> bool {
     let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).collect::<String>();
@@ -68,8 +69,8 @@ fn names_in(text: &str) -> impl Iterator<Item = InstructorName> {
     })
 }
 
-/// The names under which schedules list instructors, as the administrator states them: they take precedence over display
-/// names.
+/// The names under which schedules list instructors, as the administrator states them: they take precedence over
+/// display names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StatedNames(BTreeMap<InstructorName, UserName>);
 
@@ -97,7 +98,7 @@ impl StatedNames {
 pub struct Teacher<'a> {
     user: &'a UserName,
     stated: &'a StatedNames,
-    /// The username and the display name, each if it is no one else's; empty if there are stated names.
+    /// The username and the display name, each if it is no one else's; empty if names are stated for the user.
     own: Vec<InstructorName>,
 }
 
@@ -227,7 +228,7 @@ mod tests {
         let (ann, kim) = (user("alee"), user("kim"));
         let stated_teacher = Teacher::new(&ann, Some("Ann Lee"), &stated, &[]);
         assert!(stated_teacher.is_named_in(Some("Dr. Lee")));
-        assert!(!stated_teacher.is_named_in(Some("Ann Lee")), "nothing is guessed");
+        assert!(!stated_teacher.is_named_in(Some("Ann Lee")), "the display name does not count");
         // Kim has chosen the name that is stated for Ann.
         let impostor = Teacher::new(&kim, Some("Dr. Lee"), &stated, &[]);
         assert!(!impostor.is_named_in(Some("Dr. Lee")));

@@ -19,7 +19,7 @@ impl Language {
         self.pick("en", "es")
     }
 
-    /// Returns the language with this code.
+    /// Returns the language with this code; `None` for another code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|language| language.code() == code)

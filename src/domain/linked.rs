@@ -7,8 +7,8 @@ use crate::domain::prerequisite::Requirement;
 use crate::domain::section::{Section, SectionState};
 use crate::domain::student::is_same_course;
 
-/// Maximum number of sections that are evaluated as a set. Each change to a set evaluates all of it again, so a larger
-/// one could delay other students; its sections are evaluated one after the other.
+/// Maximum number of sections that are evaluated as a set. The sections of a larger set are evaluated one after the
+/// other, because each change to a set evaluates all of it again, which could delay other students.
 pub const SET_LEN_MAX: usize = 8;
 
 /// Returns the linked sections that a student still has to choose from, in the order of the list. `is_taken` states
@@ -50,8 +50,9 @@ fn allows(required: &Requirement, course: &str) -> bool {
     }
 }
 
-/// Divides the sections of a request into sets that belong together, in the order of their first sections. `None` if
-/// there is only one section, or if none of them may have to be taken together with another one.
+/// Divides the sections of a request into sets that belong together, in the order of their first sections. Returns the
+/// indices of the sections in `crns`; `None` if there is only one section, or if none of them may have to be taken
+/// together with another one.
 pub(crate) fn sets(draft: &Draft<'_>, crns: &[&Crn]) -> Option<Vec<Vec<usize>>> {
     let sections: Vec<Option<&Section>> = crns.iter().map(|crn| draft.section(crn).map(|s| &*s.section)).collect();
     if crns.len() < 2 || !sections.iter().flatten().any(|section| may_need_another(section)) {

@@ -1,7 +1,7 @@
 //! The registration rules as pure functions: no actix, no I/O, no clock, no randomness. The time is an argument. Every
 //! other module may use this one; it uses none of them.
 //!
-//! - [`ids`]: ids of terms, sections, import tasks and users
+//! - [`ids`]: ids of terms, sections, import tasks, import profiles and users
 //! - [`term`], [`section`], [`meeting`]: the schedule of a term; [`mod@event`]: one-off events of the college
 //! - [`precis`]: normalization of names and passwords; [`mod@fold`]: names without case and accents, for searches
 //! - [`registration`]: a student's registration in a section; [`realm`]: which terms a caller may see
@@ -13,9 +13,9 @@
 //! - [`linked`]: which sections are taken together; [`pool`]: cross-listed sections that share seats; [`reservation`],
 //!   [`restriction`]: seats and sections for some students only
 //! - [`rules`]: reasons to refuse a seat or a waitlist position, in order of precedence
-//! - [`waitlist`]: promotes students from waitlists to free seats; [`promotion`]: sections that a student gets together, and
-//!   what ends then; [`waitlist_order`]: who is ahead; [`choices`]: what a student chose when joining a waitlist;
-//!   [`offer`]: seats that are offered
+//! - [`waitlist`]: promotes students from waitlists to free seats; [`promotion`]: sections that a student gets
+//!   together, and those that the student leaves then; [`waitlist_order`]: who is ahead; [`choices`]: what a student
+//!   chose when joining a waitlist; [`offer`]: seats that are offered
 //! - [`batch`]: decides many commands against one book and merges their changes into one record
 //! - [`attempt`]: requests that were decided, as a chain of hashes; [`attempt_chain`]: the end of that chain in memory
 //! - [`published`]: a term as readers see it

@@ -27,8 +27,8 @@ impl PlanName {
     /// The name of the plan that `/api/v1/me/plan` reads and writes.
     pub const DEFAULT: &'static str = "default";
 
-    /// Parses a name. Spaces at its ends are removed. `None` for a name that is empty, too long, `.` or `..`, or that has
-    /// control or invisible characters.
+    /// Parses a name. Spaces at its ends and repeated spaces are removed. `None` for a name that is empty, too long,
+    /// `.` or `..`, or that has control or invisible characters.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let name = text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");

@@ -25,7 +25,7 @@ pub fn name(text: &str) -> Option<String> {
     if text.contains(JOINERS) {
         return None;
     }
-    // `．` becomes `.` only here.
+    // Checked again, because the profile turns `．` into `.`.
     stable(&UsernameCasePreserved::new(), text).filter(|name| name != "." && name != "..")
 }
 
@@ -42,8 +42,8 @@ pub fn password(text: &str) -> Option<String> {
     stable(&OpaqueString::new(), text)
 }
 
-/// Normalizes a display name by the profile `Nickname` (RFC 8266, section 2.4) for comparison: without outer and repeated
-/// spaces and without regard to case. Returns `None` for a name that is empty or has control characters.
+/// Normalizes a display name by the profile `Nickname` (RFC 8266, section 2.4) for comparison: without outer and
+/// repeated spaces and without regard to case. Returns `None` for a name that is empty or has control characters.
 #[must_use]
 pub fn display_name(text: &str) -> Option<String> {
     let profile = Nickname::new();

@@ -62,8 +62,9 @@ impl Requirement {
 
     /// Parses an expression; `None` for other text.
     ///
-    /// `and` binds more tightly than `or`. Courses have an upper-case subject and a number. `with C`, `with a grade of C
-    /// or better` and `(minimum grade C)` state the lowest grade, and `concurrently` allows the course in the same term.
+    /// `and` binds more tightly than `or`. Courses have an upper-case subject and a number. `with C`, `with a grade of
+    /// C or better` and `(minimum grade C)` state the lowest grade, and `concurrently` allows the course in the same
+    /// term.
     #[must_use]
     pub fn parse_expression(text: &str) -> Option<Self> {
         if text.len() > TEXT_BYTES_MAX {
@@ -297,8 +298,8 @@ impl<'de> Deserialize<'de> for Requirement {
     }
 }
 
-/// The requirements of a section as the API shows them: `{text, all}` or `{text, any}`, or null without one. Each part
-/// is a course, `{course, grade?, concurrent?}`, or a nested expression.
+/// The requirements of a section as the API shows them: `{text, all}` or `{text, any}`, or null without requirements.
+/// Each part is a course, `{course, grade?, concurrent?}`, a remark, `{text}`, or a nested expression.
 #[derive(Debug, Clone, Copy)]
 pub struct Expression<'r>(pub &'r [Requirement]);
 

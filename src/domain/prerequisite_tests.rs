@@ -116,7 +116,7 @@ fn the_unmet_parts_are_named() {
 }
 
 #[test]
-fn stored_lists_of_courses_are_read_as_before() {
+fn lists_of_course_names_are_read_and_written_unchanged() {
     let read: Vec<Requirement> = serde_json::from_str(r#"["MATH 141","A&P 101"]"#).unwrap();
     assert_eq!(read, [plain("MATH 141"), plain("A&P 101")]);
     assert_eq!(serde_json::to_string(&read).unwrap(), r#"["MATH 141","A&P 101"]"#);

@@ -1,4 +1,4 @@
-//! Sections in which a student on waitlists gets seats together, and what ends when the student gets them.
+//! Sections in which a student on waitlists gets seats together, and the sections that the student leaves then.
 
 use crate::domain::choices::WaitlistChoices;
 use crate::domain::draft::Draft;
@@ -10,8 +10,8 @@ use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::rules::{Companion, Goal, LiftedCodes, Request, first_refusal, refusal_of_drop};
 use crate::domain::section::SectionState;
 
-/// Returns the sections that end when a student gets seats in `set`: the alternatives to them, and those that the student
-/// chose to drop.
+/// Returns the sections that a student leaves on getting seats in `set`: the alternatives to them, and those that the
+/// student chose to drop.
 pub(super) fn replaced(draft: &Draft<'_>, student: &UserName, set: &[Crn]) -> Vec<Crn> {
     let choices = |crn| draft.registration(student, crn).and_then(|registration| registration.choices.as_deref());
     let all = set.iter().filter_map(choices).flat_map(|choices| choices.any_of.iter().chain(&choices.drop));
@@ -26,7 +26,7 @@ pub(super) fn replaced(draft: &Draft<'_>, student: &UserName, set: &[Crn]) -> Ve
 }
 
 /// Returns why a student cannot get seats in all sections of `set`, with the section that refuses it: the first refusal
-/// by the rules of registration, otherwise the first refusal to drop a section that ends.
+/// by the rules of registration, otherwise the first refusal to drop a section that the student leaves.
 pub(super) fn refusal_of_set(
     draft: &Draft<'_>,
     student: &UserName,
@@ -42,7 +42,7 @@ pub(super) fn refusal_of_set(
     refused.or_else(|| refusal_to_end(draft, student, &ends, lifted))
 }
 
-/// Returns the first refusal to drop one of the sections that end.
+/// Returns the first refusal to drop one of the sections that the student leaves (`ends`).
 pub(super) fn refusal_to_end(
     draft: &Draft<'_>,
     student: &UserName,

@@ -1,4 +1,4 @@
-//! Refusals: why a student does not get a seat or a waitlist position.
+//! Refusals: why a student does not get a seat or a waitlist position, or cannot drop a seat.
 
 use enum_map::Enum;
 use jiff::Timestamp;
@@ -34,9 +34,9 @@ use crate::domain::student::{HeldAction, Hold, StudentFacts};
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum RefusalCode {
-    /// The term's registration window is closed.
+    /// The registration window of the student is closed, or a deadline of the term has passed.
     RegistrationClosed,
-    /// The student has a hold.
+    /// A hold on the student blocks the request.
     Hold,
     /// The section is cancelled.
     SectionCancelled,
@@ -92,18 +92,18 @@ pub enum ClosedAction {
 /// A refusal with the details that a client shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The term's registration window is closed.
+    /// The registration window of the student is closed, or a deadline of the term has passed.
     RegistrationClosed {
         /// When registration opens, or opened, if known.
         opens_at: Option<Timestamp>,
-        /// When registration closes, or closed, if known.
+        /// When registration closes, or closed, if known; the deadline if one has passed.
         closes_at: Option<Timestamp>,
         /// The time of the decision.
         now: Timestamp,
         /// What is closed.
         what: ClosedAction,
     },
-    /// The student has a hold.
+    /// A hold on the student blocks the request.
     Hold {
         /// The holds that block the request; at least one.
         holds: Vec<Hold>,

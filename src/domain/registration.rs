@@ -59,7 +59,7 @@ pub struct Registration {
     pub reserved_for: Option<Box<str>>,
     /// While offered, the deadline of the offer and the time of its reminder.
     pub offer: Option<Offer>,
-    /// While waitlisted or offered, what the student chose with it, if anything.
+    /// While waitlisted or offered, what the student chose when joining the waitlist, if anything.
     pub choices: Option<Arc<WaitlistChoices>>,
 }
 
@@ -83,8 +83,8 @@ impl Registration {
         self.choices.as_ref().map_or(&[], |choices| &choices.with)
     }
 
-    /// Returns whether the student chose to leave the section `other` on getting a seat in this one. The two sections
-    /// may conflict.
+    /// Returns whether the student chose to leave the section `other` on getting a seat in this one. Two such sections
+    /// are allowed to overlap.
     #[must_use]
     pub fn replaces(&self, other: &Crn) -> bool {
         self.choices.as_ref().is_some_and(|chosen| chosen.any_of.contains(other) || chosen.drop.as_ref() == Some(other))

@@ -22,8 +22,8 @@ pub struct Reservation {
 /// How many seats of reservations are taken, and which reservations have ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReservedCounts {
-    /// For each group, in lower case, the number of students who took one of its seats; only numbers above 0, in order of
-    /// the groups.
+    /// For each group, in lower case, the number of students who took one of its seats; only numbers above 0, in order
+    /// of the groups.
     pub taken: Vec<(Box<str>, u32)>,
     /// The time of the last release. Reservations until then have ended.
     pub released_at: Option<Timestamp>,
@@ -49,7 +49,7 @@ impl ReservedCounts {
         self.taken.iter().find(|(of, _)| of.eq_ignore_ascii_case(group)).map_or(0, |(_, taken)| *taken)
     }
 
-    /// Changes the number of seats that a group took.
+    /// Counts a seat of a group as taken, or as free again if `is_taken` is false.
     pub fn count(&mut self, group: &str, is_taken: bool) {
         let group: Box<str> = group.to_ascii_lowercase().into();
         match self.taken.binary_search_by(|(of, _)| of.cmp(&group)) {
@@ -84,6 +84,6 @@ mod tests {
         let reservation = Reservation { group: "Veterans".into(), seats: 3, until: Some(Timestamp::UNIX_EPOCH) };
         assert_eq!(counts.left(&reservation), 1);
         counts.released_at = Some(Timestamp::UNIX_EPOCH);
-        assert_eq!(counts.left(&reservation), 0, "released at the end");
+        assert_eq!(counts.left(&reservation), 0, "no seat is left for the group after the release");
     }
 }

@@ -194,7 +194,7 @@ mod tests {
             .into(),
         };
         let table = [
-            // Neither the groups of a user that a provider omits nor an unknown group lifts the limit.
+            // The limit stays if the provider omits the groups of the user, or if the group is unknown.
             (vec!["Editor"], vec![], Some(Rights::from(Role::SubjectStaff))),
             (vec!["Editor"], vec!["art"], Some(Rights::from(Role::SubjectStaff))),
             (vec!["Editor"], vec!["registrars"], Some(Rights::from(Role::Staff))),

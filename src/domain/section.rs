@@ -192,7 +192,7 @@ pub struct SectionState {
     pub offered: u32,
     /// Number of students who are on the hub's waitlist.
     pub waitlisted: u32,
-    /// Number of seats taken outside the hub, from the totals of an import.
+    /// Number of seats taken outside the hub, from the totals of an import or from staff.
     pub outside_enrolled: u32,
     /// Number of people who wait outside the hub. They come before the hub's waitlist.
     pub outside_waitlisted: u32,
@@ -263,8 +263,8 @@ impl SectionState {
     pub const fn waitlisted_total(&self) -> u32 {
         self.waitlisted + self.outside_waitlisted
     }
-    /// Returns the number of the section's own seats that are neither taken nor offered, nor reserved for people who wait
-    /// outside the hub. 0 if the section is cancelled.
+    /// Returns the number of the section's own seats that are neither taken nor offered, nor reserved for people who
+    /// wait outside the hub. 0 if the section is cancelled.
     #[must_use]
     pub fn own_seats(&self) -> u32 {
         if self.is_cancelled() {
@@ -294,8 +294,8 @@ impl SectionState {
         let held_by_others = pool.held.saturating_sub(self.held_seats()).saturating_sub(others.reserved);
         own.min(pool.free.saturating_sub(others.taken).saturating_sub(held_by_others))
     }
-    /// Returns the number of seats that the hub may assign to a student with these facts: those that are reserved for no
-    /// group, and those that are reserved for the student's groups.
+    /// Returns the number of seats that the hub may assign to a student with these facts: those that are reserved for
+    /// no group, and those that are reserved for the student's groups.
     #[must_use]
     pub fn seats_for(&self, facts: Option<&StudentFacts>) -> u32 {
         self.seats_beside(facts, PoolSeats::default())
@@ -319,7 +319,7 @@ impl SectionState {
     }
     /// Returns the number of seats that a new student without a group can take now.
     ///
-    /// The section must be settled. No student on its waitlist can then take a seat, so all assignable seats are open.
+    /// The waitlist must be settled. Then no student on it can take a seat, so all assignable seats are open.
     #[must_use]
     pub fn open_seats(&self) -> u32 {
         if self.accepts_new_students() { self.seats_for(None) } else { 0 }

@@ -12,8 +12,8 @@ use crate::domain::section::{Credits, SectionState, WaitlistEntry};
 use crate::domain::student::StudentFacts;
 use crate::domain::term::Term;
 
-/// Read access to a committed term. [`crate::domain::book::TermBook`] implements it in memory; an implementation could
-/// also load the rows for one batch in a transaction.
+/// Read access to a committed term. [`TermBook`](crate::domain::book::TermBook) implements it for a registrar. The check
+/// of a plan uses an implementation over the published snapshot, which has only the registrations of one student.
 pub trait TermView {
     /// Returns the term.
     fn term(&self) -> &Term;

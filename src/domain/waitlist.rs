@@ -20,8 +20,8 @@ use crate::domain::term::has_passed;
 
 /// Settles every waitlist that the decision has queued.
 ///
-/// This terminates: a promotion may free another seat, which goes to the next student, but each promotion also removes a
-/// waitlist position.
+/// This terminates: a promotion may free another seat, which goes to the next student, but each promotion also removes
+/// a waitlist position.
 pub(super) fn settle_queued(draft: &mut Draft<'_>) {
     draft.refresh_pools();
     while let Some(crn) = draft.next_to_settle() {
@@ -76,11 +76,11 @@ fn all(draft: &Draft<'_>) -> BTreeSet<Crn> {
     registrations.filter(|r| r.status == RegistrationStatus::Waitlisted).map(|r| r.crn.clone()).collect()
 }
 
-/// Gives the free seats of one section to the students on its waitlist, in order of their positions. If it shares a pool
-/// of seats, the waitlists of all sections of the pool count as one, in the order of their queue numbers.
+/// Gives the free seats of one section to the students on its waitlist, in order of their positions. If it shares a
+/// pool of seats, the waitlists of all sections of the pool count as one, in the order of their queue numbers.
 ///
-/// A student to whom a rule refuses the seat is passed over, keeps the position, and is notified once for each reason.
-/// After the waitlists of the term have ended, no one is promoted.
+/// A student to whom a rule refuses the seat is passed over, keeps the position, and is notified, unless the last
+/// notice had the same reason. After the waitlists of the term have ended, no one is promoted.
 fn settle(draft: &mut Draft<'_>, crn: &Crn) {
     if has_passed(draft.term().cutoffs.waitlist_until, draft.now) {
         return;
@@ -150,8 +150,8 @@ enum Hindrance {
     OthersFirst,
 }
 
-/// Returns the sections in which a student gets seats now: the one that has a free seat, and those that the student gets
-/// together with it.
+/// Returns the sections in which a student gets seats now: the one that has a free seat, and those that the student
+/// gets together with it.
 fn promotable(draft: &Draft<'_>, student: &UserName, waitlisted: &Registration) -> Result<Vec<Crn>, Hindrance> {
     if is_offered_alternative(draft, student, waitlisted) {
         return Err(Hindrance::Refused(RefusalCode::AlreadyInCourse));

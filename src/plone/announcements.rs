@@ -33,7 +33,7 @@ const ITEM_BYTES_MAX: usize = 128 * 1024;
 const SUMMARY_CHARS_MAX: usize = 1_000;
 /// Maximum memory of the visitors' announcements, in bytes.
 const VISITORS_BYTES_MAX: usize = ANNOUNCEMENTS_MAX * ITEM_BYTES_MAX;
-/// Maximum memory of the items that only members see, in bytes: 30 kB for each of the members.
+/// Maximum memory of the items that only members see, in bytes: about 30 kB for each of [`MEMBERS_MAX`] members.
 const MEMBERS_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Maximum number of members whose announcements are cached. Beyond it, the least recently used ones are removed.
 const MEMBERS_MAX: usize = 1_000;
@@ -50,8 +50,8 @@ const NOTE: &str = "announcements";
 /// Name of the note in the store with the time at which these announcements were read.
 const NOTE_AT: &str = "announcements_at";
 
-/// A cache key. Each sign-in of a member has its own key, so that the cached
-/// announcements are not used after the member has signed out.
+/// The cache key of the announcements of a member. Each sign-in has its own key, so that the cached announcements are
+/// not used after the member has signed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberKey(Caller);
 
@@ -122,8 +122,8 @@ pub struct News {
 }
 
 impl News {
-    /// Creates a list that replaces `before`. It has the same version as `before` if the items are equal. The memory of
-    /// the items of `public` is counted there.
+    /// Creates a list that replaces `before`. It has the same version as `before` if the items are equal. Items that
+    /// the list shares with `public` do not count toward its memory.
     fn after(before: Option<&Arc<Self>>, items: Vec<Arc<ReadItem>>, public: Option<&Self>) -> Arc<Self> {
         static VERSIONS: AtomicU64 = AtomicU64::new(0);
         let is_same = |list: &Arc<Self>| list.items.iter().map(content).eq(items.iter().map(content));

@@ -124,8 +124,8 @@ impl<V: Clone> Entry<V> {
 
 struct Entries<K, V> {
     by_key: HashMap<K, Entry<V>>,
-    /// Number of reads so far, and the number of the newest one. [`Inner::store`] compares it, so that the result of a
-    /// read that started before its key was removed is not cached.
+    /// Number of reads so far, which is also the number of the newest one. [`Inner::store`] compares the numbers of
+    /// reads, so that the result of a read that started before its key was removed is not cached.
     flights: u64,
 }
 
@@ -241,7 +241,7 @@ where
         self.inner.lock().by_key.get(key).and_then(|entry| entry.failed.as_ref()).map(|(error, _)| error.clone())
     }
 
-    /// Caches a value that is already this old, such as one from the store.
+    /// Caches a value that already has this `age`, such as one from the store.
     pub fn put(&self, key: &K, value: V, age: Duration) {
         let mut entries = self.inner.lock();
         let entry = self.inner.entry(&mut entries, key);

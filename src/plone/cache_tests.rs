@@ -1,3 +1,5 @@
+//! Tests of the cache against a fake Plone.
+
 use super::*;
 use futures_util::FutureExt;
 use futures_util::future::join_all;

@@ -10,7 +10,7 @@ use crate::store::lease::Fence;
 pub struct ItemsKnown(AtomicU64);
 
 impl ItemsKnown {
-    /// Notes that a pull under this fence has read all sections.
+    /// Records that a pull under this fence has read all sections.
     pub fn note(&self, fence: Fence) {
         self.0.store(fence.number, Ordering::Release);
     }

@@ -1,4 +1,5 @@
-//! The connection to the college's Plone. A request waits for Plone only if the hub has no cached value.
+//! The connection to the college's Plone. Registration never waits for Plone; a request for announcements waits for it
+//! only if none are cached.
 //!
 //! - [`bridge`]: builds, starts and stops the parts; [`metrics`]: their metrics
 //! - [`port`]: the operations that the hub needs from Plone; [`rest`]: their implementation over Plone's REST API

@@ -178,13 +178,13 @@ pub enum FieldProblem {
         /// The limit.
         max: usize,
     },
-    /// The term is not a code.
+    /// The text is not the id of a term.
     #[error("must be up to 24 letters, digits, `.`, `_`, and `-`, not {text:?}")]
     TermForm {
         /// The text.
         text: String,
     },
-    /// The CRN is not one.
+    /// The text is not a CRN.
     #[error("must have letters or digits and at most 100 characters; {text:?} is not valid")]
     CrnForm {
         /// The text.
@@ -193,7 +193,7 @@ pub enum FieldProblem {
     /// The credits are not a number.
     #[error("must be a number from 0 to 1,000, such as 3 or 1.5")]
     CreditsForm,
-    /// The number is not one.
+    /// The text is not a number within the limit.
     #[error("must be a whole number from 0 to {max}, not {text:?}")]
     NumberForm {
         /// The text.

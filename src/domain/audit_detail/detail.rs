@@ -9,7 +9,7 @@ use crate::domain::coded_text::{Arg, CodedText};
 
 /// The maximum length of a detail, and of the value of a field in it, in characters.
 pub const DETAIL_CHARS_MAX: usize = 500;
-/// The code of a detail that lists fields with their new values. Its values are named by the fields.
+/// The code of a detail that lists fields with their new values. Each value has the name of its field.
 pub(super) const FIELDS: &str = "fields";
 
 /// The detail of an entry: an English text, and the code and the values from which it was written.
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_request_has_a_code_if_its_request_has_one() {
+    fn a_refusal_has_a_code_if_the_refused_request_has_one() {
         let refused =
             |what: Detail| Detail::from(AuditDetail::Refused { refusal: "hold".to_owned(), what: what.into() });
         let detail = refused(AuditDetail::Drop.because("override: late").into());

@@ -248,7 +248,7 @@ pub enum AuditDetail {
     /// An alert was corrected.
     #[error("{title} ({n} acknowledgements of the earlier text)")]
     Corrected {
-        /// The alert.
+        /// The title of the alert.
         title: String,
         /// Number of acknowledgements.
         n: u64,
@@ -256,7 +256,7 @@ pub enum AuditDetail {
     /// A scheduled alert was not sent.
     #[error("{title}: {sender} has been limited to other subjects since it was scheduled")]
     Withheld {
-        /// The alert.
+        /// The title of the alert.
         title: String,
         /// Its sender.
         sender: String,
@@ -368,7 +368,7 @@ pub enum AuditDetail {
 }
 
 impl AuditDetail {
-    /// Returns the rights of a user.
+    /// Returns the detail that states the rights of a user.
     #[must_use]
     pub fn of_rights(rights: &Rights) -> Self {
         let role = rights.role().to_string();

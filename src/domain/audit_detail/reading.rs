@@ -42,8 +42,8 @@ const TERM_FIELDS: [&str; 14] = [
 const STUDENT_FIELDS: [&str; 7] =
     ["holds", "credit_min", "credit_limit", "groups", "opens_at", "closes_at", "completed"];
 
-/// Returns the code and the values of the detail of an entry that has no stored code; `None` for a name, an id, JSON, or
-/// another text that needs no translation. A text can be ambiguous, such as a reason that begins like another part.
+/// Returns the code and the values of the detail of an entry that has no stored code; `None` for a name, an id, JSON,
+/// or another text that needs no translation. A text can be ambiguous, such as a reason that begins like another part.
 #[must_use]
 pub fn coded(action: &str, text: &str) -> Option<CodedText> {
     match action {
@@ -225,7 +225,7 @@ fn roster_readable(text: &str) -> Option<AuditDetail> {
 
 fn connection(text: &str) -> Option<AuditDetail> {
     let text = text.strip_prefix("connection ")?;
-    // The second form is that of earlier versions.
+    // The second form is the older one.
     let elsewhere = [", not on this hub", ", which is not of this hub"];
     if let Some(id) = elsewhere.iter().find_map(|suffix| text.strip_suffix(suffix)) {
         return Some(AuditDetail::ConnectionElsewhere { id: id.to_owned() });
@@ -325,7 +325,7 @@ mod tests {
     use crate::domain::audit_detail::AuditDetail as D;
     use crate::domain::refusal::RefusalCode;
 
-    /// Details as they are written, each with its action: of sign-ins and accounts.
+    /// Returns details of sign-ins and accounts, each with its action.
     fn of_accounts() -> Vec<(&'static str, D)> {
         let text = str::to_owned;
         let part = Box::new;
@@ -371,7 +371,7 @@ mod tests {
         ]
     }
 
-    /// Details of other actions.
+    /// Returns details of other actions, each with its action.
     fn of_other_actions() -> Vec<(&'static str, D)> {
         let text = str::to_owned;
         let part = Box::new;
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_has_changed_since_is_recognized() {
+    fn the_text_of_an_earlier_version_is_recognized() {
         let earlier = coded("session.disconnect", "connection 5, which is not of this hub");
         assert_eq!(earlier, CodedText::of(&D::ConnectionElsewhere { id: "5".to_owned() }));
     }

@@ -46,9 +46,9 @@ pub(super) fn put_sections(draft: &mut Draft<'_>, edits: &[SectionEdit]) -> Outc
     Outcome::Imported(put_definitions(draft, sections, edited))
 }
 
-/// Replaces the definitions of sections with those that `after` returns. If the meetings, course or credits of a
-/// section change, queues the waitlists of the students who are registered for it, because the change may make room for
-/// a promotion. Notifies the students of a section that becomes cancelled, or is no longer cancelled.
+/// Replaces the definitions of sections with those that `after` returns. If the course, component, credits or meetings
+/// of a section change, queues the waitlists of the students who are registered for it, because the change may make
+/// room for a promotion. Notifies the students of a section that becomes cancelled, or is no longer cancelled.
 fn put_definitions<'n, N: 'n>(
     draft: &mut Draft<'_>,
     sections: impl Iterator<Item = (&'n Crn, &'n N)>,
@@ -130,9 +130,9 @@ fn merge_edit(section: &mut Section, base: &Section, target: &Section) {
 
 /// Returns a section after an import.
 ///
-/// It has the file's definition, but keeps the hub's registrations, the status except as in [`status_after`], and whether
-/// it is withdrawn. With `apply_totals`, its outside counts become the part of the file's totals that the hub's own
-/// registrations do not explain.
+/// It has the file's definition, but keeps the hub's registrations, the fields for which the file has no column,
+/// whether it is withdrawn, and the status except as in [`status_after`]. With `apply_totals`, its outside counts
+/// become the part of the file's totals that the hub's own registrations do not explain.
 #[must_use]
 pub fn imported(before: Option<&SectionState>, new: &StagedSection, apply_totals: bool) -> SectionState {
     let mut after = before.cloned().unwrap_or_else(|| SectionState::new(new.section.clone()));
@@ -213,7 +213,7 @@ fn with_definition_from_file(before: &Section, new: &StagedSection) -> Section {
     section
 }
 
-/// Sets `field` to the section's value if the file has no column for it.
+/// Sets `field` to `before`, its value in the hub, if the file has no column for it.
 fn keep_unless_stated<T: Clone>(field: &mut T, before: &T, is_stated: bool) {
     if !is_stated {
         field.clone_from(before);

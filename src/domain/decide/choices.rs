@@ -13,8 +13,8 @@ use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::rules::{Companion, Goal, LiftedCodes, Request, first_refusal};
 use crate::domain::section::SectionState;
 
-/// Registers a student for a section with waitlist choices. Returns the section of the outcome, which is an alternative if
-/// the student got a seat in that one.
+/// Registers a student for a section with waitlist choices. Returns the outcome and its section, which is an
+/// alternative if the student got a seat in that alternative.
 ///
 /// If all sections of a bundle have seats, or one of the alternatives has one, the student gets them at once. Otherwise
 /// the student gets a waitlist position in each section. Registering again returns the current state, and accepts an

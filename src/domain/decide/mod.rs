@@ -1,7 +1,7 @@
 //! Decides commands: `decide(view, command, now)` returns an outcome and the changes to commit. It is a pure function.
 //!
-//! - `request`: registrations, drops and batches of a student; `set`: sections that are registered together; `offer`:
-//!   offers that a student accepts; `choices`: waitlist choices
+//! - `request`: requests by students, and by staff on their behalf; `set`: sections that are registered together;
+//!   `offer`: offers that a student accepts; `choices`: waitlist choices
 //! - `plan`: registration for a plan, and the check of a plan before registration opens
 //! - `staff`: changes that staff make to a section, to the term or to the facts about students
 //! - `catalogue`: imports of schedules and pulls of the college's catalogue
@@ -35,7 +35,7 @@ pub struct Decision {
     pub outcome: Outcome,
     /// The changes to commit; empty if there is nothing to write.
     pub changes: Changes,
-    /// The requests and promotions that were decided, in order. The store keeps them even if nothing was changed.
+    /// The decided requests, promotions and lapses, in order. They are stored even if nothing was changed.
     pub attempts: Vec<Decided>,
 }
 

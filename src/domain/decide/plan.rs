@@ -1,9 +1,9 @@
 //! Registration for a whole plan, and the check of a plan before registration opens.
 //!
 //! First the planned sections themselves are requested, then, turn by turn, alternates of those that were refused, and
-//! finally waitlist positions. What was granted stays granted. A section that was refused only because another one is
-//! missing, such as a lecture without its lab, is requested again in each turn, so that an alternate can complete the
-//! set.
+//! finally the waitlist positions of sections whose alternates were all refused. What was granted stays granted. A
+//! section that was refused only because another one is missing, such as a lecture without its lab, is requested again
+//! in each turn, so that an alternate can complete the set.
 
 use jiff::Timestamp;
 
@@ -21,8 +21,9 @@ use crate::domain::view::TermView;
 
 mod between;
 
-/// Maximum number of requests that are evaluated for one plan, so that a plan in which each section requires another one
-/// does not delay other students. This is the number of sections and alternates in the largest plan.
+/// Maximum number of requests that are evaluated for one plan, without those for waitlist positions at its end, so that
+/// a plan in which each section requires another one does not delay other students. This is the number of sections and
+/// alternates in the largest plan.
 const TRIES_MAX: usize = PLAN_LEN_MAX * (1 + ALTERNATES_MAX);
 
 /// A planned section while its plan is decided.
@@ -34,7 +35,7 @@ struct Entry<'p> {
     at: usize,
     /// The outcome of the section itself, or of the alternate that was granted.
     outcome: RequestOutcome,
-    /// The outcome of the candidate.
+    /// The outcome of the candidate that was requested last.
     last: RequestOutcome,
 }
 

@@ -1,4 +1,4 @@
-//! Requests by students: registrations, drops and batches.
+//! Requests by students, and by staff on their behalf: registrations, drops and batches.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -70,8 +70,8 @@ fn decide_register(
     grant(draft, student, crn, goal, reason)
 }
 
-/// Decides a request by staff on a student's behalf. With a section to drop and one to add, `Err` means that the caller
-/// must discard the draft.
+/// Decides a request by staff on a student's behalf. `Err` means that the request was not granted, and that the caller
+/// must discard the draft, except its [`undone_attempts`].
 pub(super) fn for_student(draft: &mut Draft<'_>, request: &StaffRequest) -> Result<RequestOutcome, RequestOutcome> {
     let StaffRequest { student, drop, add, waitlist, lifted } = request;
     let mut outcome = RequestOutcome::NotFound;
@@ -95,8 +95,8 @@ pub(super) fn for_student(draft: &mut Draft<'_>, request: &StaffRequest) -> Resu
     Ok(outcome)
 }
 
-/// Returns what a student gets in a section if no rule refuses it. A student for whom `section_full` is lifted gets a seat
-/// in a full section.
+/// Returns what a student gets in a section if no rule refuses it. A student for whom `section_full` is lifted gets a
+/// seat in a full section.
 pub(super) fn goal(
     draft: &Draft<'_>,
     student: &UserName,

@@ -201,7 +201,7 @@ impl RuleContext<'_> {
     }
 }
 
-/// The codes whose rules a staff override lifts.
+/// The codes whose rules are not evaluated, such as those that staff lift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LiftedCodes(EnumMap<RefusalCode, bool>);
 

@@ -160,7 +160,8 @@ async fn count(store: &dyn OutboxStore, gauge: &OutboxGauge) {
     }
 }
 
-/// Loads the roster guard and retries while the store fails. Returns `None` if the outbox is stopped first.
+/// Loads the roster guard and retries while the store fails. Returns `None` if the tenure ends or the outbox is stopped
+/// first.
 async fn load_guard(
     deps: &OutboxDeps,
     options: &OutboxOptions,
@@ -237,7 +238,7 @@ impl Worker {
                 Some((section, outcome)) = in_flight.next(), if !in_flight.is_empty() => self.end(section, outcome),
                 () = sleep_until(wake) => {}
                 changed = stopping.changed(), if !stop => {
-                    // All handles were dropped.
+                    // The sender was dropped, so no signal can follow.
                     if changed.is_err() { return; }
                 }
             }

@@ -84,7 +84,7 @@ impl RosterGuard {
         let note = deps.store.note(NOTE).await?;
         let stored: Option<StoredFindings> = note.and_then(|note| serde_json::from_str(&note).ok());
         let field = options.roster_field.clone();
-        // Findings about another field do not apply, and its rosters may lack names.
+        // Findings about another field do not apply, and the rosters of this field may lack names.
         let fresh = StoredFindings { field: field.clone(), needs_backfill: true, ..StoredFindings::default() };
         let stored = stored.filter(|stored| stored.field == field).unwrap_or(fresh);
         let findings = Mutex::new(Findings { stored, ..Findings::default() });
@@ -117,7 +117,7 @@ impl RosterGuard {
         }
     }
 
-    /// Checks immediately and then regularly, until the outbox is stopped.
+    /// Checks immediately and then regularly, until the tenure ends or the outbox is stopped.
     pub(super) async fn run(
         self: Arc<Self>,
         mut plain_member: watch::Receiver<PlainMember>,
@@ -144,8 +144,8 @@ impl RosterGuard {
         self.deps.store.put_note(NOTE, stored).await
     }
 
-    /// Checks as a visitor and, if there is one, as a member, and applies the findings. If a check fails, the state
-    /// becomes unknown, and names are withheld until a later check succeeds.
+    /// Checks as a visitor and, if there is one, as a member, and applies the findings. If a check fails while rosters
+    /// are protected, the state becomes unknown, and names are withheld until a later check succeeds.
     async fn check(&self, member: PlainMember) -> Result<(), BridgeError> {
         let visitor = self.can_read(&Viewer::Visitor).await;
         {
@@ -171,7 +171,7 @@ impl RosterGuard {
                 self.findings().is_uncertain = false;
                 Ok(self.put_member(user, can_read).await?)
             }
-            // The token has expired. The next sign-in brings another one.
+            // Either no section has a roster field, or the token has expired; then the next sign-in brings another one.
             Ok(None) | Err(PloneError::Unauthenticated) => Ok(()),
             Err(error) => {
                 self.findings().is_uncertain = true;

@@ -1,3 +1,5 @@
+//! Tests of the roster guard and of sending, against a fake Plone.
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 

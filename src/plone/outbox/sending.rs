@@ -24,8 +24,8 @@ use crate::plone::outbox::status::OutboxGauge;
 const RETRY_MIN: Duration = Duration::from_secs(1);
 /// Upper bound on the pause before a retry of a section.
 const RETRY_MAX: Duration = Duration::from_secs(60);
-/// Number of retries if Plone does not find the item. They take about two minutes, within which a pull finds out
-/// whether the item was moved or deleted.
+/// Number of retries if Plone does not find the item. They take a minute and a half on average, within which a pull
+/// finds out whether the item was moved or deleted.
 const NOT_FOUND_TRIES_MAX: u32 = 8;
 /// Number of failures of one section, while writes of others succeed, after which the section is put aside.
 const FAULTS_MAX: u32 = 8;

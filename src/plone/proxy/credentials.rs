@@ -62,7 +62,8 @@ pub(super) fn is_sign_in_page(names: &[String]) -> bool {
     names.iter().any(|name| PAGES.contains(&name.trim_start_matches("++view++").trim_start_matches("@@")))
 }
 
-/// Returns the user whose password the REST service at a path changes, for which Plone checks the old one.
+/// Returns the user whose password the REST service at a path changes; `None` for another path. The service checks the
+/// old password.
 pub(super) fn password_change(names: &[String]) -> Option<String> {
     let mut from_users = names.iter().skip_while(|name| !name.contains("@users")).skip(1);
     let user = from_users.next()?;

@@ -72,7 +72,7 @@ const PEOPLE_VIEWS: [&str; 2] = ["member-search", "@transactions"];
 /// Views and services whose response lists users among other things, but not to visitors.
 const PEOPLE_IN_PART: [&str; 3] = ["querystring", "qsOptions", "querybuilderjsonconfig"];
 
-/// The sender's rights that matter here.
+/// What this module needs to know about a request and its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rights {
     /// Whether the request only reads.

@@ -238,7 +238,7 @@ impl PloneProxy {
     }
 
     /// Reads the sign-in in the body of a request to Plone's own origin, and checks it against the limits for all
-    /// sign-ins. Replaces the payload with what was read. Returns `None` if the body has no password.
+    /// sign-ins. Replaces the payload with what was read. Returns `None` if Plone will check no password.
     ///
     /// # Errors
     /// When the body cannot be read, or a limit is exceeded.
@@ -412,7 +412,8 @@ fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// Builds the response with these header fields. A server error of Plone becomes a [`ProxyError`].
+/// Builds the response with these header fields. A server error of Plone, and an error body that must not be passed on,
+/// become a [`ProxyError`].
 async fn response(
     method: &Method,
     received: StreamResponse,

@@ -73,7 +73,8 @@ impl Contents {
         !matches!(self, Self::NoPassword | Self::Form)
     }
 
-    /// Returns the name of the account whose password Plone will check; `None` if the body has no password.
+    /// Returns the name of the account whose password Plone will check; `None` if the body lacks the name or the
+    /// password.
     ///
     /// # Errors
     /// When Plone might read the body differently.

@@ -1,3 +1,5 @@
+//! Tests of sign-ins at Plone's own origin: which requests have a password, of which account, and their outcome.
+
 use super::*;
 use actix_web::http::header::CONTENT_TYPE;
 

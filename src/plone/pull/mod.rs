@@ -58,7 +58,7 @@ pub struct PullDeps {
     pub model: Arc<ReadModel>,
     /// Clock used for the times of pulls.
     pub clock: Arc<dyn Clock>,
-    /// Noted by the first complete pull of sections of each tenure.
+    /// Where a pull records that it has read all sections under its tenure.
     pub items_known: Arc<ItemsKnown>,
     /// Closed while changes are being applied.
     pub gate: Arc<PullGate>,
@@ -100,8 +100,8 @@ pub enum PullError {
     Registrar(#[from] SubmitError),
 }
 
-/// State that one pull passes to the next under the same tenure. Without it, a pull lists all items and reads all
-/// events again.
+/// State that one pull passes to the next under the same tenure. Without it, a pull lists all items, and reads
+/// again those that could not be applied.
 struct PullState {
     fence: Fence,
     sections: Sections,
@@ -280,7 +280,7 @@ async fn pull(deps: PullDeps, options: PullOptions, mut state: PullState, full: 
     let mut found = PullFindings::default();
     let outcome = async {
         state.sections.pull(&deps, options, full, &mut found).await?;
-        // The first pull reads all sections.
+        // The first pull under a tenure reads all sections.
         deps.items_known.note(deps.tenure.fence);
         state.events.pull(&deps, full, &mut found).await
     };

@@ -14,7 +14,8 @@ use crate::plone::pull::status::PullFindings;
 
 /// Maximum number of concurrent reads: half of the default pool, so that users' requests are not blocked.
 const READS_IN_FLIGHT_MAX: usize = 4;
-/// Maximum number of items that may fail in one pull. If more fail, the cause is Plone and not the items.
+/// Maximum number of items that may fail in one call of [`read_all`]. If more fail, the cause is Plone and not the
+/// items.
 const FAILURES_MAX: usize = 20;
 
 /// Items that could not be applied. They are not read again until their entry in the listing changes.

@@ -168,7 +168,8 @@ impl Sections {
         Ok(())
     }
 
-    /// Returns true if an item may have changed since it was last read.
+    /// Returns true if an item must be read: it is new, it may have changed since it was last read, or the hub does not
+    /// show its section.
     fn must_read(&self, hit: &Hit, known: &KnownItems, deps: &PullDeps) -> bool {
         let Some(item) = known.by_uid(&hit.uid) else { return true };
         let section = deps.model.section(&item.section);

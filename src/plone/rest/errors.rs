@@ -217,7 +217,7 @@ fn without_objects(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The responses are from a real Plone 6.2.2, verbatim.
+    /// The JSON responses are those of a real Plone 6.2.2, some of them shortened.
     #[test]
     fn responses_of_plone_are_classified() {
         let refused = |text: &str| Verdict::Refused(PloneError::Refused(text.to_owned()));

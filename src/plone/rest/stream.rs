@@ -36,8 +36,8 @@ const PACE_MIN: u64 = 4 * 1024;
 /// Maximum time without progress in a safe request, as a multiple of `[plone] timeout_ms`. The first page that Plone
 /// renders after its start takes several seconds.
 const READ_TIMEOUTS: u32 = 3;
-/// Maximum time without progress in another request, as a multiple of the same setting. Plone processes uploads before
-/// it responds.
+/// Maximum time without progress in a request that is not safe, as a multiple of the same setting. Plone processes
+/// uploads before it responds.
 const WRITE_TIMEOUTS: u32 = 6;
 
 /// A piece of a body; `None` is the end marker. A body whose channel closes without an end marker is incomplete.
