@@ -1,5 +1,5 @@
-//! Imports schedules and facts about students, one file at a time. They run on their own thread, at a lower priority
-//! than the threads that serve requests, and queue up to [`QUEUE_MAX`].
+//! Imports schedules, one-off events, facts about students and enrollments. Imports run one at a time on their own
+//! thread, at a lower priority than the threads that serve requests. At most [`QUEUE_MAX`] imports wait in a queue.
 //!
 //! - [`csv`]: reads files; [`schedule`]: the port that it implements; `spreadsheet`: turns workbooks into rows
 //! - `run`: the steps of an import; `scope`: what limited staff may import; `compare`, `roster`: what an import changes;
@@ -116,7 +116,7 @@ pub enum FileKind {
     /// A schedule, or one-off events.
     #[default]
     Schedule,
-    /// Facts about students.
+    /// Facts about students. A OneRoster bundle also has their enrollments.
     Students,
 }
 
