@@ -14,8 +14,9 @@ const LINES_MAX: usize = 10;
 /// The maximum number of different combinations of end, days and dates that are remembered at once for a room or an
 /// instructor. A term has a few hundred.
 const GROUPS_MAX: usize = 2_000;
-/// The maximum number of uses that are remembered as exceptions for one section or cross-listed group. Also the maximum
-/// number of sections and groups that have exceptions at once, for one room or instructor.
+/// The maximum number of exceptions (uses whose overlaps are no conflicts) that are remembered for one section or
+/// cross-listed group. Also the maximum number of sections and groups with exceptions at once, for one room or
+/// instructor.
 const EXCEPTIONS_MAX: usize = 1_000;
 
 /// The use of a room or an instructor by a meeting.
