@@ -3,9 +3,9 @@
 //!
 //! - [`csv`]: reads files; [`schedule`]: the port that it implements; `spreadsheet`: turns workbooks into rows
 //! - `run`: the steps of an import; `scope`: what limited staff may import; `compare`, `roster`: what an import changes;
-//!   `affected`: what it did to students; `finding_kind`, `roster_finding`: what it can find; [`task`]: an import that
-//!   has not ended; `recovery`: ends interrupted imports; [`shared`]: imports of one hub at the others;
-//!   [`profiles`]: saved mappings of columns
+//!   `affected`: what it did to students; `finding_kind`, `finding_parts`, `roster_finding`: what it can find;
+//!   `findings`: collects the findings; [`task`]: an import that has not ended; `recovery`: ends interrupted imports;
+//!   [`shared`]: imports of one hub at the others; [`profiles`]: built-in and saved mappings of columns
 //!
 //! A task is stored before its id is returned. If the hub stops during an import, its task is `failed` after the next
 //! start, or `done` if it had been applied. Staged sections become visible by one command, or are discarded.
