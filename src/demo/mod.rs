@@ -146,7 +146,7 @@ fn section(
 }
 
 /// Returns a random number of seats taken: 12% of the sections are full, 23% have one to three seats left, and the
-/// others have more.
+/// others have 15% to 84% of their seats left.
 fn seats_taken(timetable: &mut Timetable, seats: u32) -> u32 {
     let random = timetable.random();
     let capacity = usize::try_from(seats).unwrap_or(0);

@@ -20,7 +20,7 @@ const SAT: u8 = 1 << 5;
 /// A weekly time: the set of weekdays, the hour and minute of the start, and the duration in minutes.
 type Slot = (u8, i8, i8, i64);
 
-/// Times of lectures: about two and a half hours a week, mostly in the daytime.
+/// Times of most lectures: about two and a half hours a week, mostly in the daytime.
 const TWO_OR_THREE_DAYS: [Slot; 18] = [
     (MON | WED | FRI, 8, 0, 50),
     (TUE | THU, 8, 0, 80),
@@ -41,7 +41,7 @@ const TWO_OR_THREE_DAYS: [Slot; 18] = [
     (MON | WED, 18, 30, 80),
     (TUE | THU, 18, 30, 80),
 ];
-/// Times of lectures with five or more credits: four days a week, or two evenings.
+/// Times of lectures without a lab that have five or more credits: four days a week, or two evenings.
 const FOUR_DAYS: [Slot; 8] = [
     (MON | TUE | WED | THU, 8, 0, 65),
     (MON | TUE | WED | THU, 9, 30, 65),

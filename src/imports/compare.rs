@@ -230,8 +230,9 @@ impl<'s> Comparison<'s> {
         }
     }
 
-    /// Returns the section to which a linked CRN refers, if it differs in leading zeros: the only section of the file, or
-    /// else of the term, with the same number. `None` if a section has exactly this CRN, or if none or several match.
+    /// Returns the CRN that a linked CRN stands for, if the two differ in leading zeros. A section of the file with
+    /// exactly this CRN comes first, then one of the term, then the only one of the file, or else of the term, with the
+    /// same number. `None` if the CRN needs no zeros, or if none or several sections match.
     fn linked_crn(&self, crn: &Crn, schedule: &dyn Schedule) -> Result<Option<Crn>, ScheduleError> {
         if schedule.contains_crn(crn)? {
             return self.imported_as(crn, schedule);

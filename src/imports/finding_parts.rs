@@ -154,7 +154,7 @@ impl EndReason {
     }
 }
 
-/// What two sections, or all sections that use a room or an instructor, share at the same time.
+/// A conflict of two sections, or the number of conflicts of one room or instructor.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
 #[serde(tag = "code", content = "args", rename_all = "snake_case")]
 pub(in crate::imports) enum ConflictText {

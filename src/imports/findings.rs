@@ -17,7 +17,8 @@ use crate::imports::{Imports, Inner};
 use crate::private_files;
 use crate::text::csv_text::escape_cell;
 
-/// The first findings of each kind, and their totals.
+/// What was found in a file: the first findings of each kind and their totals, the table, and the numbers of rows and
+/// sections.
 pub(super) struct Found {
     errors: Vec<Finding>,
     warnings: Vec<Finding>,

@@ -1,11 +1,11 @@
-//! Imports schedules and facts about students, one file at a time. They run on their own thread, at a lower priority
-//! than the threads that serve requests, and queue up to [`QUEUE_MAX`].
+//! Imports schedules, one-off events, facts about students and enrollments. Imports run one at a time on their own
+//! thread, at a lower priority than the threads that serve requests. At most [`QUEUE_MAX`] imports wait in a queue.
 //!
 //! - [`csv`]: reads files; [`schedule`]: the port that it implements; `spreadsheet`: turns workbooks into rows
 //! - `run`: the steps of an import; `scope`: what limited staff may import; `compare`, `roster`: what an import changes;
-//!   `affected`: what it did to students; `finding_kind`, `roster_finding`: what it can find; [`task`]: an import that
-//!   has not ended; `recovery`: ends interrupted imports; [`shared`]: imports of one hub at the others;
-//!   [`profiles`]: saved mappings of columns
+//!   `affected`: what it did to students; `finding_kind`, `finding_parts`, `roster_finding`: what it can find;
+//!   `findings`: collects the findings; [`task`]: an import that has not ended; `recovery`: ends interrupted imports;
+//!   [`shared`]: imports of one hub at the others; [`profiles`]: built-in and saved mappings of columns
 //!
 //! A task is stored before its id is returned. If the hub stops during an import, its task is `failed` after the next
 //! start, or `done` if it had been applied. Staged sections become visible by one command, or are discarded.
@@ -116,7 +116,7 @@ pub enum FileKind {
     /// A schedule, or one-off events.
     #[default]
     Schedule,
-    /// Facts about students.
+    /// Facts about students. A OneRoster bundle also has their enrollments.
     Students,
 }
 

@@ -88,7 +88,7 @@ pub struct Profiles {
 }
 
 impl Profiles {
-    /// Creates a list of the built-in profiles and those in the store. `reader` knows the fields.
+    /// Creates a list of the built-in profiles and those in the store. `reader` checks their maps.
     pub fn new(store: Arc<dyn ProfileStore>, reader: Arc<dyn ScheduleReader>) -> Self {
         Self { store, reader }
     }

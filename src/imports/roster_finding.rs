@@ -87,7 +87,7 @@ impl RosterFinding {
     }
 }
 
-/// Why a rule refused a registration.
+/// Why a registration was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error, Serialize)]
 #[serde(tag = "code", content = "args", rename_all = "snake_case")]
 pub(in crate::imports) enum RefusalReason {
@@ -133,7 +133,7 @@ impl From<RefusalCode> for RefusalReason {
             RefusalCode::TimeConflict => Self::TimeConflict,
             RefusalCode::CreditLimit => Self::CreditLimit,
             RefusalCode::Restricted => Self::Restricted,
-            // The import asks for seats only.
+            // An import requests seats, not waitlist positions.
             RefusalCode::SectionFull | RefusalCode::WaitlistFull => Self::SectionFull,
         }
     }

@@ -57,7 +57,7 @@ fn text() -> impl Strategy<Value = Box<str>> {
         "course",
     ]);
     let any = r"\PC{1,12}".prop_map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
-    prop_oneof![odd.prop_map(Box::from), any.prop_filter("text", |text| !text.is_empty()).prop_map(Box::from)]
+    prop_oneof![odd.prop_map(Box::from), any.prop_filter("empty text", |text| !text.is_empty()).prop_map(Box::from)]
 }
 
 fn times() -> impl Strategy<Value = (Option<Time>, Option<Time>)> {
@@ -151,7 +151,7 @@ fn state(number: usize) -> impl Strategy<Value = SectionState> {
     )
 }
 
-/// Who can register for a section: its group of cross-listed sections, reserved seats, restrictions and repeat limit.
+/// The group of cross-listed sections, the reserved seats, the restrictions and the repeat limit of a section.
 type Conditions = (Option<CrossListing>, Vec<Reservation>, Vec<Restriction>, Option<u32>);
 
 fn conditions() -> impl Strategy<Value = Conditions> {

@@ -41,7 +41,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// writer's time.
 const CHUNK_PAUSE_MAX: Duration = Duration::from_millis(100);
 
-/// Why an import ends without being applied.
+/// Why an import ends without having been applied completely, as far as the hub can tell.
 enum Stop {
     /// It was cancelled.
     Cancelled,
@@ -138,7 +138,7 @@ impl Run<'_> {
         if refused.is_empty() { Ok(()) } else { Err(self.reject(refused)) }
     }
 
-    /// Reports what the caller may not import.
+    /// Adds errors to the report, before those of the file, and returns that the file is rejected.
     fn reject(&self, refused: Vec<Finding>) -> Stop {
         let errors_file = self.inner.errors_path(self.job.live.report().task.as_str());
         let reported = scope::report(refused, &mut self.job.live.report(), &errors_file);
@@ -413,7 +413,8 @@ impl Run<'_> {
         }
     }
 
-    /// Waits for a store operation, and retries it while the store is busy.
+    /// Waits for a store operation, and retries it while the store is busy or unavailable, with at most
+    /// [`ATTEMPTS_MAX`] attempts.
     fn retry<T>(&self, operation: impl Fn() -> StoreFuture<T>) -> Result<T, StoreError> {
         for _ in 0..ATTEMPTS_MAX {
             match self.runtime.block_on(operation()) {
@@ -458,7 +459,7 @@ impl Run<'_> {
                     reason.put_into(&mut report);
                     TaskState::Failed
                 }
-                // The stored task is left as it is; the next start determines the result.
+                // The stored task is left as it is: the next start, or another hub, determines the result.
                 Err(Stop::Unknown) => return,
             };
             StoredTask::from(&*report)

@@ -71,13 +71,13 @@ pub struct ScheduleOptions {
     pub header_line: Option<u64>,
     /// How the file writes times of day; `None` to decide it from the file.
     pub clock: Option<ClockOption>,
-    /// The saved mappings of columns.
+    /// The saved and built-in mappings of columns.
     pub profiles: ProfileOptions,
     /// The college's time zone, for events.
     pub zone: TimeZone,
 }
 
-/// The saved mappings of columns that a file may have.
+/// The saved and built-in mappings of columns that may be used for a file.
 #[derive(Debug, Clone, Default)]
 pub struct ProfileOptions {
     /// The profile that staff chose.

@@ -25,7 +25,7 @@ use crate::rush::{Job, PROGRESS_INTERVAL, RunControl};
 const CONCURRENT_CONNECTS_MAX: usize = 256;
 /// Timeout for creating or removing the sandbox, and for one import into it.
 const SANDBOX_TIMEOUT: Duration = Duration::from_secs(90);
-/// Pause after an error or an unexpected status. Pages pause, too.
+/// Pause after an error or an unexpected status. The hub's pages pause, too.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// Maximum number of attempts for each request of the reconciliation.
 const ATTEMPTS_MAX: u32 = 5;

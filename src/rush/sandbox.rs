@@ -150,7 +150,7 @@ impl Sandboxes {
         removed.map(|()| true)
     }
 
-    /// Removes all sandboxes of the store. Called before this hub opens one.
+    /// Removes all sandboxes of the store. They belong to other hubs: this hub has the lease and has not created one.
     async fn remove_others(&self) -> Result<(), StoreError> {
         for term in self.deps.store.sandbox_ids().await? {
             log::info!("removing sandbox {term} of a hub that has ended");

@@ -41,7 +41,7 @@ fn signal(server: &Server, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
-/// Waits until hubs show the title that an editor has given a section in Plone.
+/// Waits until both hubs show the title that an editor has given a section in Plone.
 fn wait_for_title(servers: [&Server; 2], section: &str, title: &str) {
     for server in servers {
         eventually("the editor's change in Plone", || {

@@ -143,7 +143,7 @@ fn plone_receives_10_000_changes_after_an_outage() {
         work.into_iter().map(|work| work.join().unwrap()).sum()
     });
     assert_eq!(changed, CHANGES);
-    assert!(plone_state(&mut admin_client())["outbox"]["depth"].as_u64().unwrap() > 0, "nothing is written yet");
+    assert!(plone_state(&mut admin_client())["outbox"]["depth"].as_u64().unwrap() > 0, "the outbox is empty");
 
     relay.set(Mode::Pass);
     let hub = in_hub(&server, &tokens);

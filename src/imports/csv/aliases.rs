@@ -243,7 +243,8 @@ pub(super) fn aliases() -> impl Iterator<Item = (&'static str, Column)> {
     ALIASES.iter().flat_map(|(column, names)| names.split('|').map(|name| (name.trim(), *column)))
 }
 
-/// Removes the name of a table from a normalized name, such as `SEC_CAPACITY` and `SSBSECT_CRN`.
+/// Removes the name of a table from a normalized name, such as that of `SEC_CAPACITY`; `None` if it has none, or if the
+/// rest has several meanings.
 pub(super) fn without_prefix(normalized_name: &str) -> Option<&str> {
     let rest = PREFIXES.iter().find_map(|prefix| normalized_name.strip_prefix(prefix))?;
     // `Course Section` and `Class Description` have several meanings.

@@ -66,7 +66,7 @@ const FIELDS: [(Column, &[Column]); 28] = [
 /// each column without a meaning, and of the subject's column, which may contain the course. `has_term` is whether the
 /// upload has a term.
 pub(super) fn missing_fields(header: &Header, has_term: bool, columns: &[(u64, Vec<&str>)]) -> Vec<MissingField> {
-    // The older importer's events have other fields.
+    // The events of the earlier EduHub importer have other fields.
     if header.is_event_header() {
         return Vec::new();
     }

@@ -109,7 +109,7 @@ impl Recognition {
     fn assign_weak_names(&mut self) {
         for (name, column) in WEAK_NAMES.into_iter().chain(WEAK_ALIASES) {
             let has_course = self.at.contains_key(&Column::Subject) && self.at.contains_key(&Column::Number);
-            // Its text would only repeat the column of start times.
+            // A column of times would only repeat the column of start times.
             let is_repetition = column == Column::Time && self.at.contains_key(&Column::StartTime);
             let is_taken = self.at.contains_key(&column) || (column == Column::Course && has_course) || is_repetition;
             let index = self.normalized.iter().position(|n| *n == normalized(name)).filter(|index| !self.used[*index]);

@@ -46,7 +46,8 @@ fn has_half(cell: &str) -> bool {
     cell.char_indices().any(|(at, c)| c.is_ascii_digit() && mark(&cell[at + 1..]))
 }
 
-/// Returns whether a time has neither am nor pm, and an hour that is more likely in the afternoon.
+/// Returns whether a time that is read as written has neither am nor pm nor a leading zero, and an hour that is more
+/// likely in the afternoon.
 pub(super) fn is_early(text: &str, range: TimeRange) -> bool {
     let is_early = range.start.is_some_and(|start| times::AFTERNOON_HOURS.contains(&start.hour()));
     is_early && !range.guessed && !has_half(text) && !text.trim_start().starts_with('0')

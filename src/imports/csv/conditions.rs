@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn restrictions_are_parsed_one_by_one() {
+    fn restrictions_and_repeat_limits_are_parsed() {
         let found = restrictions("group: honours; not campus: North, South").unwrap();
         assert_eq!(
             found.iter().map(ToString::to_string).collect::<Vec<_>>(),

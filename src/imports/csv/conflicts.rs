@@ -4,7 +4,8 @@
 //! unknown end is open at that end. These are not conflicts:
 //! - cancelled sections, rooms that are placeholders (`TBA`, `ONLINE`), and instructors who are not named (`Staff`);
 //! - a class that is listed under several CRNs (cross-listed, or graduate and undergraduate): the same known instructor
-//!   in the same room at exactly the same time, or sections that the file lists in one group of cross-listed sections.
+//!   at exactly the same time, in the same room or without a known room, or sections that the file lists in one group
+//!   of cross-listed sections.
 //!
 //! The meetings are swept in order of room or instructor and start. Meetings that end together, on the same days and
 //! dates, are counted together, so the time does not depend on the number of conflicts, and each pair is counted.
@@ -266,7 +267,7 @@ fn pairs(scratch: &Scratch) -> Result<Vec<Conflict>, ScheduleError> {
     Ok(conflicts.collect::<Result<_, _>>()?)
 }
 
-/// Reads the use of a room by a section. Its instructors are the column `at`, followed by days, start and end.
+/// Reads the use of a room by a section. Its instructors are in the column `at`, followed by days, start and end.
 fn room_use(row: &rusqlite::Row<'_>, section: String, at: usize) -> rusqlite::Result<SectionInRoom> {
     let instructors: String = row.get(at)?;
     let (days, times) = (names_of(row.get(at + 1)?), times_of(row.get(at + 2)?, row.get(at + 3)?));

@@ -94,7 +94,7 @@ fn row(number: usize, (room, instructor, days, start, hours, month, group): &Mad
     let text = |prefix: &str, n: u8| if n == 0 { String::new() } else { format!("{prefix} {n}") };
     let (room, group) = (text("R", *room), text("G", *group));
     let instructor = ["", "Ann", "Bo"][usize::from(*instructor)];
-    // Every third section has two rows.
+    // Every third row belongs to the section of the row before it.
     let crn = number - usize::from(number % 3 == 2);
     let dates = format!("2031-0{month}-01,2031-0{}-01", month + 1);
     format!("{crn},A {crn},9,{days},{start}:00,{}:00,{dates},,{room},{instructor},{group},\n", start + hours)

@@ -10,7 +10,7 @@ use crate::imports::csv::times::{self, Clock};
 use crate::imports::csv::{combined, component, course, days};
 use crate::imports::schedule::ScheduleError;
 
-/// The number of rows that are examined. The first rows of a file may all be arranged classes.
+/// The number of rows that are examined. The first rows of a file may all be classes without set times.
 pub(super) const ROWS_MAX: usize = 5_000;
 /// The minimum share of a column's known cells that have a form, in percent.
 const MOST_PERCENT: usize = 80;
@@ -40,7 +40,7 @@ const EXAMINED: [Column; 19] = [
 ];
 /// A name that is `Waitlisted` in one system and `Workload` in another.
 const WAITLIST_NAME: &str = "wl";
-/// Words in the names of columns that have the numbers of taken or free seats and all seats.
+/// Words in the names of columns that may have two numbers: those of the taken or free seats, and of all seats.
 const SEAT_WORDS: [&str; 6] = ["seat", "avail", "open", "enrol", "cap", "regist"];
 /// The name of the column of the courses that stand in headings above their sections.
 pub(super) const HEADINGS: &str = "(course in headings)";
@@ -103,8 +103,8 @@ impl Forms {
         tally(&mut self.meetings, combined::is_readable(cell));
     }
 
-    /// Returns whether the cells are numbers of free seats, some with words such as `Full` among them. `Closed` beside
-    /// `Open` is not a number.
+    /// Returns whether the cells are numbers of free seats, among which words such as `Full` may occur. A column of
+    /// only `Open` and `Closed` has no numbers.
     fn are_free_seats(&self) -> bool {
         let numbers = self.counts + self.fractions + self.zeros;
         numbers > 0 && (numbers + self.no_free_seats) * 100 >= (self.known + self.zeros) * MOST_PERCENT
@@ -250,9 +250,9 @@ impl Columns<'_> {
         usize::from(is_fit)
     }
 
-    /// Without a column of CRNs, `Class` is that column if its values are numbers. Without columns of CRNs and of
-    /// sections, the column of courses may also contain the sections. Without a column of subjects, `Number` has whole
-    /// courses.
+    /// Decides which columns have the CRN, the course and the section. Without a column of CRNs, `Class` is that column
+    /// if its values are numbers. Without columns of CRNs and of sections, the column of courses may also contain the
+    /// sections. Without a column of subjects, `Number` has whole courses.
     fn decide_identity(&mut self) {
         let is_crn = |index: &usize| {
             let forms = &self.forms[*index];
@@ -292,7 +292,7 @@ impl Columns<'_> {
     }
 
     /// If no column contains the course, chooses the section's column if its cells are whole names such as
-    /// `ACCT-201-01`, otherwise the subject's if all its cells are, otherwise the title's, as for `Name`.
+    /// `ACCT-201-01`, otherwise the subject's if all its cells are, otherwise the title's, which may be called `Name`.
     fn find_course(&mut self) {
         if self.map.iter().any(|(_, field)| *field == Column::Course) {
             return;
@@ -337,7 +337,7 @@ impl Columns<'_> {
         }
     }
 
-    /// Beside building and room, or a facility, `Location` is the campus.
+    /// Decides what `Location` is: beside building and room, or a facility, it is the campus.
     fn decide_location(&mut self) {
         let is_plain =
             |index: &usize| ["location", "seclocation"].contains(&&*normalized(&self.header.names()[*index]));

@@ -95,7 +95,7 @@ fn listed(scratch: &Scratch) -> Result<Vec<Listed>, ScheduleError> {
 }
 
 /// Returns the CRN of the only section with this course and label or, without a label, of the course's only section;
-/// `None` if that section does not list others.
+/// `None` if there is no such section, or it does not list others.
 fn section_crn(
     scratch: &Scratch,
     course: &str,

@@ -136,8 +136,8 @@ fn positional(cell: &str) -> Option<u8> {
     read(0).or_else(|| read(1))
 }
 
-/// Parses a range that starts on Monday and ends on Thursday or later, such as `M-F` or `Mon-Sat`. Other ranges are not
-/// accepted: `T-R` may mean three days or two.
+/// Parses `Daily`, or a range that starts on Monday and ends on Thursday or later, such as `M-F` or `Mon-Sat`. Other
+/// ranges are not accepted: `T-R` may mean three days or two.
 fn range(token: &str) -> Option<u8> {
     if token.eq_ignore_ascii_case("daily") {
         return Some(0b1_1111);

@@ -43,7 +43,7 @@ pub(super) fn numbered_groups(names: &[String], used: &mut [bool]) -> BTreeMap<u
     groups
 }
 
-/// In a group without times, `Begin 1` and `End 1` are times unless the name has `date`.
+/// Makes `Begin 1` and `End 1` times in a group without times, unless the name has `date`.
 fn start_and_end_are_times(MeetingColumns(group): &mut MeetingColumns, names: &[String]) {
     if [Column::Time, Column::StartTime].iter().any(|column| group.contains_key(column)) {
         return;

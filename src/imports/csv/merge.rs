@@ -1,4 +1,4 @@
-//! Merges the rows of one CRN into a section: its fields come from the first row, and each row adds a meeting.
+//! Merges the rows of one CRN into a section: its fields come from the first row, and each row adds its meetings.
 
 use std::sync::Arc;
 

@@ -6,8 +6,9 @@
 //! - `survey`: finds the header, and decides how the file writes days, times, dates and statuses; `names`,
 //!   `aliases`, `columns`, `meeting_columns`, `contents`: recognize the columns; `profile`: chooses the saved mapping
 //!   of columns; `candidates`: which columns could be a missing field
-//! - `text`, `days`, `spanish_days`, `times`, `dates`, `course`, `component`, `crn`, `instructors`, `status`: parse one cell; `combined`:
-//!   parses a cell of meetings; `meetings`: parses those of a row
+//! - `text`, `days`, `spanish_days`, `times`, `dates`, `course`, `component`, `crn`, `instructors`, `status`,
+//!   `prerequisites`, `conditions`: parse one cell; `pieces`, `combined`, `rooms`: parse a cell of meetings;
+//!   `meetings`: parses those of a row
 //! - `derived`: cells made from other cells; `merged_cells`: cells that belong to several rows
 //! - `record`: checks a row before it is parsed; `row`, `event`: parse one row; [`export`]: writes files, and parses
 //!   their rows; `cross_listed`: groups sections that name each other; `merge`: merges the rows of one CRN into a

@@ -23,7 +23,7 @@ pub(super) enum Column {
     Enrolled,
     WaitlistCapacity,
     Waitlisted,
-    /// Free seats. With `Enrolled`, they are the capacity.
+    /// Free seats. Together with `Enrolled`, they add up to the capacity.
     Available,
     Days,
     Time,

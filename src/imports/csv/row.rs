@@ -314,7 +314,8 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
     }
 }
 
-/// Parses the component. A blank cell is inferred from the label and the title.
+/// Parses the component. If the cell is blank, takes it from the label or the method, or infers it from the label and
+/// the title.
 pub(super) fn component(cells: &mut Cells<'_>, section: Option<&str>, title: Option<&str>) -> String {
     if let Some(component) = cells.read(Column::Component, component::parse) {
         return component;
@@ -362,8 +363,8 @@ struct RowSeats {
     waitlist_capacity: Option<u32>,
 }
 
-/// Parses capacity, enrolled, waitlisted and the waitlist's capacity, which may share a cell. If one of capacity,
-/// enrolled and free seats is missing, it is computed from the other two.
+/// Parses capacity, enrolled, waitlisted and the waitlist's capacity, which may share a cell. If the capacity or the
+/// enrolled number is missing, it is computed from the other one and the free seats.
 fn seats(cells: &mut Cells<'_>) -> RowSeats {
     let mut read = |column, field| cells.read(column, |cell| named(field, text::seats(cell)));
     let (seats, enrolled) =

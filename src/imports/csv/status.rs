@@ -63,7 +63,7 @@ pub(super) enum LetterC {
     Unknown,
     /// Closed, in a file with `O` for open sections.
     Closed,
-    /// Cancelled, in a file with `A` for active sections.
+    /// Cancelled, in a file with `A` for active sections and no `X` for cancelled ones.
     Cancelled,
 }
 

@@ -311,7 +311,7 @@ pub(super) fn known_columns(
     })
 }
 
-/// Returns the number of known columns of a header, and of its names that the upload maps.
+/// Returns the number of known columns of a header, plus the number of its names that `map` contains.
 fn score(names: &[String], extra: &ExtraNames, map: &[(String, Column)]) -> usize {
     let known = Header::read(names.iter().map(String::as_str), extra, &[]).map_or(0, |(header, _)| header.known_len());
     let is_mapped = |name: &&String| map.iter().any(|(mapped, _)| normalized(mapped) == normalized(name));

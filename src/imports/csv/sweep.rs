@@ -14,8 +14,9 @@ const LINES_MAX: usize = 10;
 /// The maximum number of different combinations of end, days and dates that are remembered at once for a room or an
 /// instructor. A term has a few hundred.
 const GROUPS_MAX: usize = 2_000;
-/// The maximum number of uses that are remembered as exceptions for one section or cross-listed group. Also the maximum
-/// number of sections and groups that have exceptions at once, for one room or instructor.
+/// The maximum number of exceptions (uses whose overlaps are no conflicts) that are remembered for one section or
+/// cross-listed group. Also the maximum number of sections and groups with exceptions at once, for one room or
+/// instructor.
 const EXCEPTIONS_MAX: usize = 1_000;
 
 /// The use of a room or an instructor by a meeting.
@@ -37,7 +38,8 @@ pub(super) struct Use {
     pub(super) starts_on: i32,
     /// The last date; `i32::MAX` if it is not known.
     pub(super) ends_on: i32,
-    /// For a room, the hash of the instructors, or 0 if they are not known; for an instructor, the hash of the room.
+    /// For a room, the hash of the instructors, or 0 if they are not known; for an instructor, the hash of the room, or
+    /// that of an empty text if the room is not known.
     /// Uses with the same value at the same time are one class under several CRNs.
     pub(super) class: i64,
     /// The hash of the group of cross-listed sections; 0 for none.
@@ -152,7 +154,7 @@ impl<'s> Sweep<'s> {
         Ok(())
     }
 
-    /// Stores the conflicts one by one, if they are few. Returns their number.
+    /// Stores the conflicts of each kind one by one, if they are few. Returns the number of all conflicts.
     pub(super) fn finish(mut self) -> Result<u64, ScheduleError> {
         self.finish_resource()?;
         for (kind, found) in (0_i64..).zip(&self.found) {

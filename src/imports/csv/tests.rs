@@ -414,7 +414,7 @@ fn rows_and_headers_are_not_mistaken_for_each_other() {
     };
     // A row of data with a known name is not part of the header.
     assert_eq!(crns("crn,course,title,cap,Session\n30001,AB 101,X,20,Semester\n"), ["30001"]);
-    // A section whose course sounds like a total, and a single cell that is a further meeting.
+    // A section whose title sounds like a total, and a single cell that is a further meeting.
     assert_eq!(crns("crn,title,course,cap,days,time\n30001,Total Fitness,,20,,\n30002,X,AB 1,20,,\n"), ["30002"]);
     let continued =
         read("crn,course,cap,meetings,start,end\n1,AB 1,5,M 9:00-9:50,2031-01-20,2031-05-15\n,,,F 10:00-10:50,,\n");

@@ -256,7 +256,7 @@ pub(super) fn credits(cell: &str) -> Result<Option<(Credits, Option<FindingKind>
     }
 }
 
-/// Splits a cell that is a list.
+/// Splits a cell that is a list, and omits unknown items.
 pub(super) fn list<'c>(cell: &'c str, separators: &[char]) -> Result<Vec<&'c str>, FindingKind> {
     let items: Vec<_> = cell.split(separators).map(str::trim).filter(|i| !is_unknown(i)).collect();
     if items.len() > LIST_LEN_MAX { Err(FindingKind::ListTooLong { max: LIST_LEN_MAX }) } else { Ok(items) }

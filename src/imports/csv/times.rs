@@ -55,7 +55,7 @@ pub(super) type WarnedRange = (TimeRange, Option<FindingKind>);
 pub(super) struct ClockEvidence {
     /// Whether a time has am or pm.
     has_halves: bool,
-    /// Whether a time has an hour above 12.
+    /// Whether a time without am or pm has an hour above 12.
     has_late_hours: bool,
 }
 
@@ -78,7 +78,7 @@ impl ClockEvidence {
         self.has_halves && self.has_late_hours
     }
 
-    /// Returns the clock.
+    /// Returns the clock that the times show.
     pub(super) const fn clock(self) -> Clock {
         match (self.has_late_hours, self.has_halves) {
             (true, _) => Clock::AsWritten,

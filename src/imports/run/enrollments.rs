@@ -26,8 +26,8 @@ use crate::store::accounts::AuditEntry;
 
 use super::{ATTEMPTS_MAX, CHUNK_PAUSE_MAX, RETRY_PAUSE, Run, Stop};
 
-/// The number of concurrent requests, the same as when staff move all students of a section. They share a commit, and
-/// the next ones are sent after a pause, so that students' requests come between them.
+/// The number of concurrent requests. They share a commit, and the next ones are sent after a pause, so that students'
+/// requests come between them.
 const AT_ONCE: usize = 100;
 
 /// The sections of one student in one term, which are requested together.
@@ -168,8 +168,8 @@ impl Results {
     }
 }
 
-/// Requests the sections of a student, and repeats the request while the term is busy. A repeated request that was decided
-/// before returns the current state. Returns an outcome for each section.
+/// Requests the sections of a student, and repeats the request if the registrar is busy or fails. A repeated request
+/// that was decided before returns the current state. Returns an outcome for each section.
 async fn request(
     pool: &RegistrarPool,
     stopping: &AtomicBool,

@@ -22,7 +22,8 @@ const ENTRIES_MAX: usize = 10_000;
 pub(super) const UNPACKED_MAX: u64 = 256 * 1024 * 1024;
 /// The maximum size of the texts of cells that a workbook shares, in bytes. They are held in memory.
 const STRINGS_BYTES_MAX: u64 = 96 * 1024 * 1024;
-/// The maximum number of elements in them: 1,500,000 texts, of which a workbook of 50,000 rows has at most a million.
+/// The maximum number of tags in them: four for each of 1,500,000 texts. A workbook of 50,000 rows has at most a
+/// million texts.
 const STRINGS_TAGS_MAX: u64 = 6_000_000;
 /// The maximum size of the parts that describe the workbook, in bytes. They are held in memory, and have a few KiB.
 const DESCRIPTION_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -30,7 +31,7 @@ const DESCRIPTION_BYTES_MAX: u64 = 8 * 1024 * 1024;
 const STYLES_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The maximum memory for the names of fonts and formats, in bytes: calamine copies them for each of up to 65,490 styles.
 const STYLES_MEMORY_MAX: u64 = 128 * 1024 * 1024;
-/// The maximum distance between two elements of XML, in bytes. A cell has at most 32,767 characters.
+/// The maximum distance between two tags of XML, in bytes. A cell has at most 32,767 characters.
 const TOKEN_BYTES_MAX: u64 = 1024 * 1024;
 /// The maximum number of merged ranges that are read. A workbook with more keeps each value in the first cell only.
 const MERGES_MAX: u64 = 100_000;
@@ -191,7 +192,7 @@ struct Scanned {
     merges: u64,
 }
 
-/// Unpacks a part, up to one byte more than `limit`.
+/// Unpacks a part, up to one byte more than `limit`, and returns what it contains.
 fn scan(entry: &mut impl Read, limit: u64, tick: &mut Tick<'_>) -> Result<Scanned, Stop> {
     const MERGE: &[u8] = b"mergeCell ";
     let mut found = Scanned::default();

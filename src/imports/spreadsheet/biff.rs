@@ -8,8 +8,9 @@ use crate::imports::spreadsheet::{MEMORY_CELLS_MAX, MEMORY_TEXT_MAX, Tick};
 
 /// The maximum number of records that are read, over all sheets. A sheet has at most 65,536 rows and 256 columns.
 const RECORDS_MAX: u64 = 20_000_000;
-/// The maximum number of rows and columns of a sheet in this format.
+/// The maximum number of rows of a sheet in this format.
 const ROWS_MAX: u32 = 65_536;
+/// The maximum number of columns of a sheet in this format.
 const COLUMNS_MAX: u16 = 256;
 /// The maximum size of all formulas, in bytes. calamine converts them to text of up to 50 times their size.
 const FORMULA_BYTES_MAX: u64 = 4 * 1024 * 1024;

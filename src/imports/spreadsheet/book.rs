@@ -203,7 +203,7 @@ impl Rows<'_, '_> {
 struct Fill {
     /// The first row, the last row and the column of each, in order of rows.
     merges: Vec<(u32, u32, usize)>,
-    /// The number of merges that begin above the current row.
+    /// The number of merges that begin in the current row or above it.
     begun: usize,
     /// The last row and the value of each merge that includes the current row, by column.
     open: BTreeMap<usize, (u32, String)>,

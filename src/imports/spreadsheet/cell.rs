@@ -18,7 +18,7 @@ pub(super) struct Shown {
     time: bool,
     /// Whether the time is followed by am or pm.
     half_days: bool,
-    /// The number of digits, with leading zeros.
+    /// The minimum number of digits of a whole number, including leading zeros.
     digits: usize,
 }
 

@@ -13,7 +13,7 @@ use crate::imports::spreadsheet::{MEMORY_CELLS_MAX, MEMORY_TEXT_MAX, Tick};
 
 /// The maximum number of columns, as in calamine.
 const COLUMNS_MAX: u64 = 16_384;
-/// The number of elements between two checks of whether the import was cancelled.
+/// The number of XML events between two checks of whether the import was cancelled.
 const TICK_INTERVAL_TAGS: u64 = 100_000;
 
 /// The cells of a sheet so far.

@@ -115,8 +115,8 @@ pub(in crate::imports) fn copy(
     Ok(SheetCopy { name, sheets, others, width: width.min(WIDTH_MAX), file, bytes, notes: Vec::new() })
 }
 
-/// Returns the sheet with the most known columns, and others that may contain a schedule, too. Hidden sheets count only
-/// if no visible one has at least [`COLUMNS_MIN`] known columns.
+/// Returns the sheet that staff chose; otherwise the one with the most known columns, and others that may contain a
+/// schedule, too. Hidden sheets count only if no visible one has at least [`COLUMNS_MIN`] known columns.
 fn choose(book: &mut Book, choice: &Choice<'_>, tick: &mut Tick<'_>) -> Result<(String, Vec<String>), Stop> {
     let sheets = book.sheets();
     if let Some(wanted) = choice.sheet {

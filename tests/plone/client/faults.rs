@@ -15,7 +15,7 @@ use crate::support::WAIT_MAX;
 use crate::support::plone::Plone;
 use crate::support::tcp_relay::{Mode, TcpRelay};
 
-/// A short deadline, because most of these tests wait for it to pass.
+/// A short deadline, for tests that wait for it to pass.
 const DEADLINE: Duration = Duration::from_millis(700);
 /// A deadline that is long enough for Plone to respond on a busy machine.
 const GENEROUS: Duration = Duration::from_secs(20);

@@ -230,7 +230,7 @@ async fn can_read_matches_the_permissions_of_each_viewer() {
     assert_eq!(client.can_read(Viewer::Visitor, "/courses/nothing", SectionField::Title).await, Ok(false));
     let forged = Viewer::Member(Arc::new("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJkZWFuIn0.AAAA".into()));
     let result = client.can_read(forged, &path, SectionField::Roster).await;
-    assert_eq!(result, Err(PloneError::Unauthenticated), "Plone handles a forged token like a visitor");
+    assert_eq!(result, Err(PloneError::Unauthenticated), "a forged token counts as a visitor");
 }
 
 #[actix_rt::test]

@@ -146,7 +146,7 @@ fn names_are_not_written_while_other_urls_expose_the_field() {
     let path = plone.section(0);
     let text = plone.call("GET", &format!("{path}/manage_FTPget"), &[("Accept", "*/*")], b"").unwrap();
     assert!(text.status == 200 && text.text().contains("roster:"), "the field is not exposed: {}", text.text());
-    assert!(plone.request("GET", &path, None, None).1.get("roster").is_none(), "the API does not expose the field");
+    assert!(plone.request("GET", &path, None, None).1.get("roster").is_none(), "the API exposes the field");
     let setup = Setup::in_front_of(plone);
     let ids = setup.open(&schedule("203009", 3, 5, 5));
     let roster = wait_for_roster_state(&mut setup.admin(), "readable");

@@ -115,7 +115,7 @@ fn members_write_as_themselves_and_visitors_cannot_write() {
     let change = json!({"title": "Changed"}).to_string();
     assert_eq!(client.call("PATCH", path, &headers, change.as_bytes()).unwrap().status, 204);
     assert_eq!(get(&mut client, path, &[JSON]).json()["title"], "Changed");
-    assert_eq!(get(&mut server.client(), path, &[JSON]).status, 401, "private to visitors");
+    assert_eq!(get(&mut server.client(), path, &[JSON]).status, 401, "hidden from visitors");
     assert_eq!(client.call("DELETE", path, &[JSON], b"").unwrap().status, 204);
     assert_eq!(get(&mut client, path, &[JSON]).status, 404);
 

@@ -95,7 +95,7 @@ const BASIC: &str = "Basic c3R1ZGVudDEyOmVkdWh1Yi1wbG9uZQ==";
 const COOKIE: &str = "__ac=NzM3NDc1NjQ2NTZlNzQzMTMyOjY1NjQ3NTY4NzU2MjJkNzA2YzZmNmU2NQ==";
 
 #[test]
-fn passwords_at_plones_own_origin_count_with_all_sign_ins() {
+fn passwords_at_plones_own_origin_count_toward_sign_in_limit() {
     let plone = Plone::shared();
     let home = with_plone_at(Home::new(), &plone.url())
         .setting("plone.proxy_url", "http://www.college.test")

@@ -170,7 +170,7 @@ impl Layout {
     /// Returns the records of a class: one for each of its meetings if the hub wrote them, otherwise one.
     fn records(&self, row: &Row<'_>, lookup: &Lookup, unread_periods: &mut u64) -> Vec<Vec<String>> {
         let terms: Vec<&str> = row.get("termSourcedIds").split(',').map(str::trim).collect();
-        // A class of version 1.1 names its term in a column of another name.
+        // A class may name several terms.
         let term = terms.iter().find(|term| lookup.terms.contains_key(**term)).copied();
         let term = term.unwrap_or_else(|| terms.first().copied().unwrap_or_default());
         let course = lookup.courses.get(row.get("courseSourcedId")).map(String::as_str).unwrap_or_default();

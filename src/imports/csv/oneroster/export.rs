@@ -78,7 +78,7 @@ pub struct TermBundle<'t> {
 }
 
 /// Returns the first and the last day of a term: those of the term itself, or otherwise those of its meetings. `None` if
-/// they are not known.
+/// one of them is not known, or the first is after the last.
 #[must_use]
 pub fn days_of(snapshot: &Snapshot) -> Option<(Date, Date)> {
     let meetings = || snapshot.rows().flat_map(|row| &row.state.section.meetings);
@@ -285,7 +285,7 @@ fn options() -> SimpleFileOptions {
     SimpleFileOptions::default().compression_method(CompressionMethod::Deflated)
 }
 
-/// Writes CSV as RFC 4180 describes it, as the binding requires.
+/// Returns a writer of CSV as RFC 4180 describes it, which the binding requires.
 fn csv_writer(archive: &mut Archive) -> csv::Writer<&mut Archive> {
     csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(archive)
 }

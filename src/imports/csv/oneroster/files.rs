@@ -1,4 +1,4 @@
-//! The files of a bundle about students: checks what all of them have in common.
+//! Reads the files about students in a bundle, and checks what all of them have in common.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -21,7 +21,7 @@ use crate::imports::csv::oneroster::reader::{
 use crate::imports::csv::oneroster::{CLASSES, COURSES, ENROLLMENTS, LINE_ITEMS, MANIFEST, RESULTS, SESSIONS, USERS};
 use crate::imports::csv::students::{ROWS_MAX, STUDENTS_MAX};
 
-/// The files that other files refer to.
+/// Files, each with those to which it refers.
 const REFERENCES: [(&str, &[&str]); 2] =
     [(ENROLLMENTS, &[SESSIONS, COURSES, CLASSES]), (RESULTS, &[SESSIONS, COURSES, CLASSES, LINE_ITEMS])];
 
@@ -179,8 +179,8 @@ impl Log {
         self.errors.push(kind.of_cell(entry.line, Some(&entry.column(column)), None));
     }
 
-    /// Adds the error that a cell refers to a row that `file` does not have. The error quotes the cell, because the row
-    /// is not about a person.
+    /// Adds the error that a cell refers to a row that `file` does not have. The error quotes the cell, which does not
+    /// name a person.
     pub(super) fn unknown(&mut self, entry: &Entry<'_, '_>, column: &'static str, file: &'static str) {
         let value = finding_value(entry.get(column));
         let kind = RosterFinding::RosterUnknownId { file };

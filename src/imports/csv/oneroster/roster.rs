@@ -101,7 +101,7 @@ pub(in crate::imports) struct Enrollment {
     pub(in crate::imports) line: u64,
 }
 
-/// Returns whether a ZIP archive is a bundle, which may lack its manifest.
+/// Returns whether a ZIP archive is a bundle. One without its manifest counts, so that the missing file is reported.
 pub(in crate::imports::csv) fn is_roster(file: &File) -> io::Result<bool> {
     has_file(file, &[MANIFEST, USERS, ENROLLMENTS])
 }
@@ -177,7 +177,7 @@ fn read_files(files: &mut Files<'_, '_>, today: Date, roster: &mut Roster) -> Re
     Ok(())
 }
 
-/// Returns a text on one line; an error if it is too long for a fact about a student.
+/// Returns a text on one line. Adds an error if it is too long for a fact about a student.
 fn name(entry: &Entry<'_, '_>, column: &'static str, log: &mut Log) -> Box<str> {
     let text = one_line(entry.get(column));
     if text.chars().count() > NAME_CHARS_MAX {

@@ -129,7 +129,7 @@ pub(super) fn hold(cells: &HoldCells<'_>) -> Result<Option<Hold>, FindingKind> {
     Ok(Some(Hold { id, text: reason, office, url, blocks: blocks(cells.blocks)? }))
 }
 
-/// Reads what a hold blocks: `register`, `drop`, both, or `none`. A blank cell is `register`.
+/// Reads what a hold blocks: `register`, `drop`, `both` or `none`. A blank cell is `register`.
 fn blocks(cell: &str) -> Result<Vec<HeldAction>, FindingKind> {
     let cell = cell.trim().to_lowercase();
     if cell.is_empty() {

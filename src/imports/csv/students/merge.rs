@@ -65,8 +65,8 @@ impl Students {
         self.facts.keys()
     }
 
-    /// Returns the facts about a student after the import. Facts for which the file has no column, and permits, stay. A
-    /// course that the file adds replaces the grade of the same course in the same term.
+    /// Returns the facts about a student after the import. Facts for which the file has no column, and permits, stay.
+    /// If the file only adds completed courses, the grade of a course that is already known in the same term is replaced.
     pub(in crate::imports) fn applied_to(&self, student: &UserName, before: StudentFacts) -> StudentFacts {
         let Some(facts) = self.facts.get(student).cloned() else { return before };
         if self.only_adds {
