@@ -1,5 +1,4 @@
-//! Port for members: users who signed in through a provider other than local accounts. Tokens and password hashes never
-//! leave the hub.
+//! Port for members: users who signed in through Plone. Tokens and password hashes never leave the hub.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -9,7 +8,7 @@ use crate::domain::rights::Rights;
 
 use crate::store::StoreFuture;
 
-/// A user who signed in through a provider other than local accounts.
+/// A user who signed in through Plone, which is the provider in the following.
 #[derive(Debug, Clone)]
 pub struct Member {
     /// Username: the provider's id of the user.

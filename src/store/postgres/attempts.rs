@@ -119,7 +119,7 @@ pub(super) async fn read_chain(tx: &Tx, term: &TermId) -> Result<StoredChain, Fa
     Ok(StoredChain { n, head, heads_at, students, sections: sections.into_iter().collect() })
 }
 
-/// The students and sections that have newer attempts than a caller's book.
+/// The students and sections that have attempts after a number, each with the newest one.
 #[derive(Default)]
 pub(super) struct NewerAttempts {
     students: Vec<(UserName, KnownStudent)>,
