@@ -1,4 +1,4 @@
--- Used tickets for WebSockets, stored so that no hub accepts one a second time. Their age is measured by the clock of
+-- Used tickets for live sessions, stored so that no hub accepts one a second time. Their age is measured by the clock of
 -- the database.
 CREATE TABLE used_tickets (
     id  uuid PRIMARY KEY,
