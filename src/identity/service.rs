@@ -362,8 +362,9 @@ impl Identity {
         self.store.revoke_tokens(user, now).await
     }
 
-    /// Returns the provider's own token for a caller who signed in through it; `None` after the sign-out or its expiry.
-    /// The token must never leave the hub.
+    /// Returns the provider's own token for a caller who signed in through it, or a token of Plone for the user there
+    /// whom single sign-on states; `None` after the sign-out or the expiry of the token. The token must be sent only to
+    /// the provider.
     pub async fn member_token(&self, caller: &Caller) -> Option<Arc<SecretString>> {
         if !self.is_alive(caller) {
             return None;

@@ -126,7 +126,7 @@ impl Tokens {
         self.mint_with_origin(Source::Hub, user, name, rights, ttl, now)
     }
 
-    /// Signs a token that is valid only in `sandbox`.
+    /// Signs a token that is valid only in `sandbox`; `None` if that term is not a sandbox.
     #[must_use]
     pub fn mint_for_sandbox(
         &self,
