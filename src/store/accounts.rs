@@ -277,7 +277,7 @@ pub trait AuditStore: Send + Sync {
     fn append(&self, entries: Vec<AuditEntry>) -> StoreFuture<()>;
     /// Appends an entry that says that data about `people` was read. Returns its number.
     fn disclose(&self, entry: AuditEntry, people: Vec<UserName>) -> StoreFuture<u64>;
-    /// Adds people to the entry with this number, except those whom it already has.
+    /// Adds people to the entry with this number. A person is added only once.
     fn add_people(&self, number: u64, people: Vec<UserName>) -> StoreFuture<()>;
     /// Returns at most `limit` entries that say that data about `user` was read, before the entry with the number
     /// `before`, newest first.

@@ -77,7 +77,7 @@ pub struct Reader {
     pub user: Option<UserName>,
     /// The user's role; `None` for a visitor.
     pub role: Option<Role>,
-    /// The office that a reader below staff sees in place of a sender without a display name.
+    /// The name that a reader below staff sees in place of a sender without a display name, such as the college's.
     pub office: Arc<str>,
 }
 
@@ -265,8 +265,8 @@ pub struct Receipt {
     pub acknowledged_at: Option<Timestamp>,
 }
 
-/// The acknowledgements of an alert, and the recipients who have not acknowledged it. Of an audience of everyone or a
-/// role, the hub lists the users whom it knows.
+/// The acknowledgements of an alert, and the recipients who have not acknowledged it. If the audience is everyone or a
+/// role, these are the known users.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Receipts {
     /// The recipients.

@@ -235,7 +235,7 @@ pub(super) async fn forget_students(tx: &Tx) -> Result<Work<()>, Failure> {
         }
         forgotten += students;
     }
-    // Entries of `attempt_heads` whose attempts were deleted are themselves deleted no later than the students.
+    // If there is no student to delete, the deletions from `attempt_heads` are rolled back. They are repeated later.
     Ok(if forgotten > 0 { Work::Commit(()) } else { Work::Nothing(()) })
 }
 

@@ -91,8 +91,8 @@ impl WriteConnection {
         self.connection.prepare_cached(sql)?.execute([]).map(drop)
     }
 
-    /// Runs `work` in a savepoint. When it returns an error or panics, its changes are undone, including those of the
-    /// checksum.
+    /// Runs `work` in a savepoint. When it returns an error, its changes are undone, including those of the checksum.
+    /// `work` must not panic.
     pub(super) fn in_savepoint<T, E>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
