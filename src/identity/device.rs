@@ -29,7 +29,7 @@ impl DeviceId {
     }
 }
 
-/// Signs and verifies device cookies with HMAC-SHA-256 and the hub's secret.
+/// A signer and verifier of device cookies, with HMAC-SHA-256 and the hub's secret.
 pub(super) struct Devices {
     signing: EncodingKey,
     verifying: DecodingKey,
