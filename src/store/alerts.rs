@@ -151,7 +151,7 @@ pub struct PublicMessage {
     pub is_cancellation: bool,
 }
 
-/// Maximum number of entries of one alert that [`PublicAlert`] contains. Hardly any alert has as many corrections.
+/// Maximum number of entries of one alert that [`PublicAlert`] contains. Hardly any alert is corrected so often.
 pub const PUBLIC_MESSAGES_MAX: usize = 50;
 
 /// The outcome of cancelling an alert.
@@ -265,8 +265,8 @@ pub struct Receipt {
     pub acknowledged_at: Option<Timestamp>,
 }
 
-/// The acknowledgements of an alert, and the recipients who have not acknowledged it. If the audience is everyone or a
-/// role, these are the known users.
+/// The acknowledgements of an alert, and the recipients who have not acknowledged it: those that it names, and the
+/// known users who receive it because it is for everyone or their role.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Receipts {
     /// The recipients.

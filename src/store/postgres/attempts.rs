@@ -235,7 +235,7 @@ pub(super) async fn forget_students(tx: &Tx) -> Result<Work<()>, Failure> {
         }
         forgotten += students;
     }
-    // If there is no student to delete, the deletions from `attempt_heads` are rolled back. They are repeated later.
+    // If there is no student to delete, the deletions from `attempt_heads` are rolled back. A later start repeats them.
     Ok(if forgotten > 0 { Work::Commit(()) } else { Work::Nothing(()) })
 }
 
