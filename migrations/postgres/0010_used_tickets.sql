@@ -1,5 +1,5 @@
--- Used tickets for WebSockets, stored so that no hub accepts one a second time. Their age is measured by the clock of
--- the database.
+-- Used tickets for live sessions, stored so that no hub accepts one a second time. Their age is measured by the clock
+-- of the database.
 CREATE TABLE used_tickets (
     id  uuid PRIMARY KEY,
     at  timestamptz NOT NULL DEFAULT now()

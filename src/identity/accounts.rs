@@ -81,8 +81,8 @@ pub fn is_last_admin(accounts: &[Account], username: &UserName) -> bool {
 }
 
 impl Identity {
-    /// Creates or changes a local account. A new password or different rights end the user's tokens. A new account
-    /// ends the sign-ins of a member with the same name.
+    /// Creates or changes a local account. A new password, different rights, or a new account with a limit end the
+    /// user's tokens. A member or a user of single sign-on with the same name is removed, and their sign-ins end.
     ///
     /// # Errors
     /// When the password cannot be hashed or the store cannot be written.

@@ -176,7 +176,8 @@ impl SignInLimits {
         }
     }
 
-    /// Returns the origin of an attempt from a network, with the device that has signed in to the account before.
+    /// Returns the origin of an attempt: `device`, which has signed in to the account before, unless it has reached the
+    /// limit on its failures in a day; otherwise the network.
     pub fn origin(&self, network: AddressKey, device: Option<DeviceId>, clock: &dyn Clock) -> Origin {
         let usable = device.filter(|device| self.devices.check(device, clock.monotonic_ms()).is_ok());
         usable.map_or(Origin::Network(network), Origin::Device)

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub const DEVICE_COOKIE: &str = "eduhub_device";
 /// Lifetime of the cookie: half a year, so that it lasts from one registration to the next.
 pub const DEVICE_LIFETIME: Duration = Duration::from_secs(180 * 24 * 3_600);
-/// Longest value that is parsed, in bytes. The hub's own have 75.
+/// Longest value that is accepted, in bytes. The hub's own have 71.
 const VALUE_LEN_MAX: usize = 128;
 
 /// A device that has signed in. Each sign-in creates one.
@@ -29,7 +29,7 @@ impl DeviceId {
     }
 }
 
-/// Signs and verifies device cookies with HMAC-SHA-256 and the hub's secret.
+/// A signer and verifier of device cookies, with HMAC-SHA-256 and the hub's secret.
 pub(super) struct Devices {
     signing: EncodingKey,
     verifying: DecodingKey,

@@ -107,7 +107,8 @@ enum Due {
 }
 
 impl Windows {
-    /// Ends the windows that are over at `now`, and returns the entries that state their later reads.
+    /// Ends the windows that are over at `now`, or all if there are too many, and returns the entries that state their
+    /// later reads.
     pub(super) fn end(&mut self, now: Timestamp) -> Vec<AuditEntry> {
         let is_full = self.open.len() >= WINDOWS_MAX || self.names >= NAMES_MAX;
         let ended = self.open.extract_if(|_, window| is_full || window.ends_at <= now);
@@ -116,7 +117,7 @@ impl Windows {
         ended.into_iter().filter_map(|window| window.summary(now)).collect()
     }
 
-    /// Ends all windows.
+    /// Ends all windows, and returns the entries that state their later reads.
     pub(super) fn end_all(&mut self, now: Timestamp) -> Vec<AuditEntry> {
         self.names = 0;
         self.open.drain().filter_map(|(_, window)| window.summary(now)).collect()

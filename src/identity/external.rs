@@ -72,7 +72,7 @@ pub enum ExternalError {
     /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A token could not be signed.
+    /// A token could not be signed, or the settings have no such provider.
     #[error("a token could not be signed")]
     Failed,
 }
@@ -156,7 +156,8 @@ impl Identity {
     /// Signs in a user whom a provider has identified.
     ///
     /// # Errors
-    /// When the username belongs to someone else, or the store does not respond.
+    /// When the username belongs to someone else, the settings have no such provider, the token cannot be signed, or
+    /// the store cannot be read or written.
     pub async fn sign_in_external(&self, identity: ExternalIdentity) -> Result<ExternalSignIn, ExternalError> {
         let provider = self.provider_of(&identity.source).ok_or(ExternalError::Failed)?;
         let known = self.provider_sign_ins.provider_user_by_subject(&provider.issuer, &identity.subject).await?;

@@ -160,7 +160,7 @@ impl RequestLimits {
     }
 }
 
-/// Counts the failures of each key with the generic cell rate algorithm. It stores one number for each key: the
+/// A count of the failures of each key, by the generic cell rate algorithm. It stores one number for each key: the
 /// monotonic time at which the key has recovered from all its failures. `governor`, which limits requests, has no
 /// refunds.
 #[derive(Debug)]

@@ -77,7 +77,7 @@ fn a_response_that_must_be_built_costs_as_much_as_many_requests() {
     assert!(limits.count_visitor_build(campus).is_ok(), "another address");
     let ann = UserName::parse("ann").unwrap();
     let built = (0..1_000).take_while(|_| limits.count_user_build(&ann).is_ok()).count();
-    assert!((20..100).contains(&built), "{built} builds at once, at an address with too many");
+    assert!((20..100).contains(&built), "{built} builds at once for one user");
     assert_eq!(limits.builds_refused(), 2);
 }
 

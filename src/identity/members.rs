@@ -32,10 +32,10 @@ const SEEN_FRACTION: i64 = 8;
 pub(super) struct ActiveMember {
     /// Rights of the member's valid sign-ins.
     pub(super) rights: Rights,
-    /// When the member last sent a request, in milliseconds since the epoch; see [`SEEN_FRACTION`].
+    /// When the member last sent a request, in milliseconds of the monotonic clock; see [`SEEN_FRACTION`].
     pub(super) seen_ms: i64,
-    /// When the provider last returned the member's profile, in milliseconds since the epoch; 0 if it has not since the
-    /// hub started.
+    /// When the provider last returned the member's profile, in milliseconds of the monotonic clock; 0 if it has not
+    /// since the hub started.
     pub(super) checked_ms: i64,
     token: CachedToken,
 }
@@ -61,7 +61,7 @@ impl From<Option<ProviderToken>> for CachedToken {
 pub(super) struct RecheckCounts {
     /// The member was unchanged.
     pub(super) same: AtomicU64,
-    /// The role had changed.
+    /// The rights had changed.
     pub(super) changed: AtomicU64,
     /// The member was removed.
     pub(super) gone: AtomicU64,

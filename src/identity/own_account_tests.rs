@@ -25,7 +25,7 @@ async fn sign_in_with(hub: &Hub, code: Option<&str>) -> Result<SignIn, SignInErr
 }
 
 #[actix_web::test]
-async fn changing_their_own_password_ends_all_other_sign_ins() {
+async fn a_password_change_ends_the_users_other_sign_ins() {
     let mut hub = Hub::start().await;
     hub.put("ann", Role::Staff, Some(PASSWORD)).await;
     let (own, other) = (hub.sign_in("ann", PASSWORD).await.unwrap(), hub.sign_in("ann", PASSWORD).await.unwrap());

@@ -69,11 +69,11 @@ pub trait SignInProvider: Send + Sync {
         Box::pin(std::future::ready(None))
     }
 
-    /// Called after a sign-in for which this provider has just returned the profile.
+    /// Notifies the provider of a sign-in for which it has just returned the profile.
     fn signed_in(&self, _user: &UserName, _role: Role, _token: &ProviderToken) {}
 
-    /// Called when the sign-ins of a user have ended, because the user was deleted or has a different role, or because
-    /// an earlier provider now has a user with this name.
+    /// Notifies the provider that the sign-ins of a user have ended, such as because the user was deleted or has
+    /// different rights, or because an earlier provider now has a user with this name.
     fn sign_ins_ended(&self, _user: &UserName) {}
 }
 

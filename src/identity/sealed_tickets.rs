@@ -23,7 +23,7 @@ const PURPOSE: &str = "tickets for WebSockets";
 /// The longest ticket that is decrypted, in bytes: that of staff with a full list of subjects has about 4,000.
 const TICKET_LEN_MAX: usize = 6_144;
 
-/// Encrypts and decrypts tickets.
+/// The keys with which tickets are encrypted and decrypted.
 pub(super) struct SealedTickets {
     current: SealingKey,
     /// The key of hubs that have not been restarted with the new secret yet.

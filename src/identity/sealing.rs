@@ -44,7 +44,7 @@ impl SealingKey {
     }
 }
 
-/// Encrypts texts with the key of the current secret, and reads those of the previous secret.
+/// The keys for one purpose: that of the current secret encrypts texts, that of the previous secret only reads them.
 pub(super) struct TextSeal {
     current: SealingKey,
     previous: Option<SealingKey>,

@@ -28,7 +28,7 @@ const RECOVERY_CHARS: usize = 16;
 const RECOVERY_ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz123456789";
 /// Time in which a new secret can be confirmed.
 const SET_UP_MAX: Duration = Duration::from_secs(15 * 60);
-/// Maximum number of secrets that are not confirmed yet. A local account has one.
+/// Maximum number of secrets that are not confirmed yet. A local account has at most one.
 const PENDING_MAX: usize = 1_000;
 /// Purpose of the key, so that no other key derived from the secret equals it.
 const PURPOSE: &[u8] = b"shared secrets of second factors in the store, version 1";
@@ -199,7 +199,8 @@ impl SecondFactors {
         self.totp(user, secret)?.check(code, u64::try_from(now.as_second()).ok()?)
     }
 
-    /// Six digits, 30 seconds, SHA-1, one step of skew: what every authenticator app supports.
+    /// Returns the generator of the codes of a secret: six digits, 30 seconds, SHA-1 and one step of skew, which every
+    /// authenticator app supports.
     fn totp(&self, user: &UserName, secret: &[u8]) -> Option<Totp> {
         let account = user.as_str().replace(':', "_");
         let secret = Secret::new(secret.to_vec().into_boxed_slice());
@@ -217,7 +218,7 @@ fn is_fresh(pending: &Pending, now: Timestamp) -> bool {
     age_s.unsigned_abs() <= SET_UP_MAX.as_secs()
 }
 
-/// Returns a code without the spaces and hyphens with which it is shown.
+/// Returns a code in lower case, without the spaces and hyphens with which it is shown.
 fn digits(code: &str) -> String {
     code.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

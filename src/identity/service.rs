@@ -71,7 +71,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// Twelve hours, ten failures a minute, 500 requests a second, and one hashing thread for every two cores.
+    /// Returns twelve hours, ten failures a minute, 500 requests a second, and one hashing thread for every two cores.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -96,7 +96,7 @@ pub struct IdentityDeps {
     pub members: Arc<dyn MemberStore>,
     /// Users and sign-ins of single sign-on.
     pub provider_sign_ins: Arc<dyn ProviderSignInStore>,
-    /// Audit trail, for sign-ins that a provider ends.
+    /// Audit trail, for what the hub does itself, such as ending the sign-ins of a removed member.
     pub audit: Audit,
     /// Bus on which ended tokens are published.
     pub bus: Arc<dyn Bus>,
@@ -362,8 +362,9 @@ impl Identity {
         self.store.revoke_tokens(user, now).await
     }
 
-    /// Returns the provider's own token for a caller who signed in through it; `None` after the sign-out or its expiry.
-    /// The token must never leave the hub.
+    /// Returns the provider's own token for a caller who signed in through it, or a token of Plone for the user there
+    /// whom single sign-on states; `None` after the sign-out or the expiry of the token. The token must be sent only to
+    /// the provider.
     pub async fn member_token(&self, caller: &Caller) -> Option<Arc<SecretString>> {
         if !self.is_alive(caller) {
             return None;

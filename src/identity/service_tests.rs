@@ -185,7 +185,7 @@ async fn a_new_password_ends_earlier_tokens_but_not_later_ones() {
     hub.put("ann", Role::Student, Some("correct horse")).await;
     let old = hub.sign_in("ann", "correct horse").await.unwrap();
     assert!(matches!(hub.put("ann", Role::Student, Some("battery staple")).await, AccountOutcome::Changed(_)));
-    // The clock has not advanced, so both tokens are of the same millisecond.
+    // The clock has not advanced, so both sign-ins are in the same millisecond.
     let new = hub.sign_in("ann", "battery staple").await.unwrap();
     for _ in 0..2 {
         assert_eq!(hub.identity().verify(&old.token), Err(TokenError::SignedOut));

@@ -54,7 +54,7 @@ pub enum SignInError {
         /// The provider's own message.
         reason: String,
     },
-    /// The provider could not check the password, and the hub has no hash of an accepted password.
+    /// The provider could not check the password, and the hub may not or cannot check it in its place.
     #[error(transparent)]
     Provider(ProviderError),
     /// The password is correct, and the account has a second factor, but the sign-in has no code.
@@ -391,7 +391,7 @@ impl Identity {
         let member = members.store.member_by_login(login).await?;
         let hash = member.as_ref().and_then(|member| member.password_hash.as_ref());
         let Some(hash) = hash.map(|hash| hash.expose_secret().to_owned()) else {
-            // If the hasher is overloaded, the wait for it has hidden whether there is a hash.
+            // If the hasher is overloaded, it fails at once, as it does when there is a hash.
             let _ = self.check_no_hash(&password, origin).await;
             return Ok(());
         };

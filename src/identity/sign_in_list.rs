@@ -75,7 +75,7 @@ impl SignInList {
             expires_at: caller.expires_at,
         };
         self.insert(sign_in.clone());
-        // It stays listed until the hub restarts, and its next use writes it.
+        // If the queue is full, it is still listed until the hub restarts, and a later use writes it.
         if self.queue.try_send(sign_in).is_err() {
             log::warn!("too many sign-ins are queued; one is stored when it is used next");
         }

@@ -40,7 +40,8 @@ struct Inner {
 }
 
 impl Identity {
-    /// Issues a ticket for a live session of this caller; `None` if there are too many unused tickets.
+    /// Issues a ticket for a live session of this caller; `None` if there are too many unused tickets or, with a shared
+    /// store, if the ticket cannot be encrypted or the token of the caller is confined to a sandbox.
     #[must_use]
     pub fn issue_ticket(&self, caller: &Caller) -> Option<String> {
         match self.shared.get() {

@@ -78,7 +78,7 @@ pub struct Minted {
     pub caller: Caller,
 }
 
-/// Signs tokens with one secret, and verifies those of this secret and of the previous one.
+/// A signer of tokens with one secret, and a verifier of those of this secret and of the previous one.
 pub struct Tokens {
     signing: EncodingKey,
     verifying: DecodingKey,
@@ -105,7 +105,7 @@ impl Tokens {
         }
     }
 
-    /// Also accepts tokens that were signed with the previous secret, until they expire.
+    /// Accepts also tokens that were signed with the previous secret, until they expire.
     #[must_use]
     pub fn accepting(mut self, previous: Option<&SecretString>) -> Self {
         self.verifying_previous = previous.map(|secret| DecodingKey::from_secret(secret.expose_secret().as_bytes()));
@@ -126,7 +126,7 @@ impl Tokens {
         self.mint_with_origin(Source::Hub, user, name, rights, ttl, now)
     }
 
-    /// Signs a token that is valid only in `sandbox`.
+    /// Signs a token that is valid only in `sandbox`; `None` if that term is not a sandbox.
     #[must_use]
     pub fn mint_for_sandbox(
         &self,

@@ -168,7 +168,7 @@ pub trait AccountStore: SignInStore + SecondFactorStore {
     /// Changes the password of an account that has the hash `old`, and revokes the tokens of its user that were issued
     /// up to `now`, except `spared`. Returns false when the account has a different hash or does not exist.
     fn change_password(&self, new: Account, old: String, now: Timestamp, spared: Uuid) -> StoreFuture<bool>;
-    /// Removes an account and its user's links to the schedule, and revokes the user's tokens as
+    /// Removes an account, its second factor and its user's links to the schedule, and revokes the user's tokens as
     /// [`Self::revoke_tokens`] does. Returns false when there is no such account.
     fn remove_account(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<bool>;
     /// Returns a page of the users who have an account or were seen.
@@ -176,8 +176,9 @@ pub trait AccountStore: SignInStore + SecondFactorStore {
     /// Returns the usernames and display names of all users above students, by account, sign-in or token. A user may
     /// occur several times, with different display names.
     fn names_above_students(&self) -> StoreFuture<Vec<(UserName, String)>>;
-    /// Returns each username of an account, a member or a user who was seen, once, if it is not plain ASCII or is `.`
-    /// or `..`: among these are the names that earlier versions did not normalize.
+    /// Returns, each once, the usernames of accounts, members and users who were seen, and the names with which members
+    /// sign in to Plone, if they contain characters beyond visible ASCII or are `.` or `..`: among these are the names
+    /// that earlier versions did not normalize.
     fn unusual_names(&self) -> StoreFuture<Vec<UserName>>;
     /// Records users who were seen.
     fn record_people(&self, people: Vec<Person>) -> StoreFuture<()>;
@@ -187,7 +188,8 @@ pub trait AccountStore: SignInStore + SecondFactorStore {
     fn revoke_tokens(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<()>;
     /// Returns the ids of the tokens that were revoked and expire after `now`, with the time at which they expire.
     fn revoked_tokens(&self, now: Timestamp) -> StoreFuture<Vec<(Uuid, Timestamp)>>;
-    /// Returns the users whose tokens up to a time were all revoked, each with the latest such time.
+    /// Returns the users whose tokens up to a time were revoked, each with the latest such time and the token that was
+    /// spared.
     fn ended_tokens(&self) -> StoreFuture<Vec<EndedTokens>>;
     /// Deletes the revocations of tokens that have expired by `now`.
     fn delete_expired_revocations(&self, now: Timestamp) -> StoreFuture<()>;
@@ -256,7 +258,7 @@ pub struct AuditPage {
 pub struct DisclosureEntry {
     /// The entry's number.
     pub number: u64,
-    /// When the data was read first.
+    /// When the data was first read.
     pub at: Timestamp,
     /// The reader's display name; `None` if the hub knows none besides the username.
     pub name: Option<String>,
@@ -275,14 +277,14 @@ pub trait AuditStore: Send + Sync {
     fn append(&self, entries: Vec<AuditEntry>) -> StoreFuture<()>;
     /// Appends an entry that says that data about `people` was read. Returns its number.
     fn disclose(&self, entry: AuditEntry, people: Vec<UserName>) -> StoreFuture<u64>;
-    /// Adds people to the entry with this number; those that it has are unchanged.
+    /// Adds people to the entry with this number. A person is added only once.
     fn add_people(&self, number: u64, people: Vec<UserName>) -> StoreFuture<()>;
     /// Returns at most `limit` entries that say that data about `user` was read, before the entry with the number
     /// `before`, newest first.
     fn disclosures_of(&self, user: &UserName, before: Option<u64>, limit: u32) -> StoreFuture<Vec<DisclosureEntry>>;
-    /// Returns a page.
+    /// Returns a page of the entries that match the filter.
     fn page(&self, filter: AuditFilter) -> StoreFuture<AuditPage>;
-    /// Deletes at most `limit` entries from before `cutoff`, oldest first, with the people that they name. Returns
-    /// their number.
+    /// Deletes at most `limit` entries from before `cutoff`, oldest first, with the people whom they name. Returns the
+    /// number of entries.
     fn delete_entries_before(&self, cutoff: Timestamp, limit: usize) -> StoreFuture<usize>;
 }

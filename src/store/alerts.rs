@@ -77,7 +77,7 @@ pub struct Reader {
     pub user: Option<UserName>,
     /// The user's role; `None` for a visitor.
     pub role: Option<Role>,
-    /// The office that a reader below staff sees in place of a sender without a display name.
+    /// The name that a reader below staff sees in place of a sender without a display name, such as the college's.
     pub office: Arc<str>,
 }
 
@@ -151,7 +151,7 @@ pub struct PublicMessage {
     pub is_cancellation: bool,
 }
 
-/// The largest number of entries of one alert that [`PublicAlert`] contains: more than the corrections of any alert.
+/// Maximum number of entries of one alert that [`PublicAlert`] contains. Hardly any alert is corrected so often.
 pub const PUBLIC_MESSAGES_MAX: usize = 50;
 
 /// The outcome of cancelling an alert.
@@ -235,7 +235,7 @@ pub enum CapOutcome {
     },
     /// None of the references is known, or the alert to correct was cancelled.
     Unknown,
-    /// The references name several alerts, of which one would have to be corrected.
+    /// A correction refers to several alerts.
     Several,
     /// The correction is not possible.
     Refused(CorrectionRefusal),
@@ -265,7 +265,8 @@ pub struct Receipt {
     pub acknowledged_at: Option<Timestamp>,
 }
 
-/// The acknowledgements of an alert by the recipients that the hub knows.
+/// The acknowledgements of an alert, and the recipients who have not acknowledged it: those that it names, and the
+/// known users who receive it because it is for everyone or their role.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Receipts {
     /// The recipients.
@@ -303,12 +304,12 @@ pub trait AlertStore: Send + Sync {
     /// Returns at most `limit` entries after `seq`, with their recipients.
     fn log_after(&self, seq: u64, limit: usize) -> StoreFuture<Vec<LogEntry>>;
     /// Returns the entries of a range that a reader may see, each alert as the reader may see it
-    /// ([`Alert::for_reader`]). For an alert that was corrected, returns the last entry.
+    /// ([`Alert::for_reader`]). Leaves out entries that a later correction of the alert has replaced.
     fn visible_to(&self, reader: Reader, span: Span) -> StoreFuture<Page>;
     /// Returns the alerts of a range that a reader may see and that are active at `now`, neither cancelled nor expired,
     /// as the reader may see them.
     fn active(&self, reader: Reader, span: Span, now: Timestamp) -> StoreFuture<Page>;
-    /// Returns the scheduled alerts, soonest first.
+    /// Returns at most `limit` scheduled alerts, soonest first.
     fn scheduled(&self, limit: usize) -> StoreFuture<Vec<Alert>>;
     /// Returns the newest `limit` alerts that staff sent to any audience and that are active at `now`, oldest first.
     fn sent_by_staff(&self, limit: usize, now: Timestamp) -> StoreFuture<Page>;

@@ -29,7 +29,7 @@ pub enum ExportError {
         /// The error of the operating system.
         error: io::Error,
     },
-    /// There is no such term.
+    /// The store has no attempts of this term.
     #[error("the store has no attempts of term {0}")]
     NoTerm(TermId),
 }

@@ -9,7 +9,7 @@ use crate::histogram::Histogram;
 pub struct StoreGauge {
     /// Writes that are queued or in progress.
     pub queued: AtomicUsize,
-    /// Commits since the start.
+    /// Commits since the start; with PostgreSQL, also writes that had nothing to commit.
     pub commits: AtomicU64,
     /// Commits that failed.
     pub failures: AtomicU64,

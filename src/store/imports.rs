@@ -105,10 +105,11 @@ pub trait ImportStore: Send + Sync {
     /// Returns the tasks whose stored state is running although their hub has ended. This hub must not have started
     /// imports yet, unless the store knows which tasks are its own.
     fn interrupted_tasks(&self) -> StoreFuture<Vec<StoredTask>>;
-    /// Deletes all finished tasks but the newest [`FINISHED_TASKS_MAX`], and returns the ids of the deleted ones.
+    /// Deletes all finished tasks but the newest [`FINISHED_TASKS_MAX`], and returns the ids of the deleted ones. Tasks
+    /// of demonstrations neither count nor are deleted.
     fn delete_old_tasks(&self) -> StoreFuture<Vec<String>>;
 
-    /// Inserts or replaces events, all or none. With `dry_run`, only counts them.
+    /// Inserts or replaces events, all or none. With `dry_run`, only counts what would change.
     fn put_events(&self, events: Vec<Event>, dry_run: bool) -> StoreFuture<EventTally>;
     /// Removes the events with these ids. Unknown ids are ignored.
     fn remove_events(&self, ids: Vec<String>) -> StoreFuture<()>;

@@ -1,4 +1,4 @@
-//! Port for members: users who signed in through a provider other than local accounts. Tokens and password hashes never
+//! Port for members: users who signed in through Plone. Their tokens are sent only to Plone, and password hashes never
 //! leave the hub.
 
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use crate::domain::rights::Rights;
 
 use crate::store::StoreFuture;
 
-/// A user who signed in through a provider other than local accounts.
+/// A user who signed in through Plone, which the fields call the provider.
 #[derive(Debug, Clone)]
 pub struct Member {
     /// Username: the provider's id of the user.

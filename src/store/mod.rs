@@ -66,7 +66,7 @@ pub enum StoreError {
     /// The commit failed, or its outcome is not known.
     #[error("a commit failed: {0}")]
     CommitFailed(String),
-    /// The store is unavailable, such as while it recovers from a failed commit. A write was not tried.
+    /// The store is unavailable, such as while it recovers from a failed commit. Nothing of a write was stored.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
     /// Another hub has taken over the job to which the write belongs. Nothing of it was stored.

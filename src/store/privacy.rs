@@ -20,11 +20,11 @@ use crate::store::sign_ins::StoredSignIn;
 pub struct PersonalRecord {
     /// The local account, or the last token; `None` for a person who has neither.
     pub user: Option<User>,
-    /// The last sign-in through another provider.
+    /// The last sign-in through Plone.
     pub provider: Option<ProviderSignIn>,
     /// Who the person is at a provider of single sign-on.
     pub single_sign_on: Option<ProviderUser>,
-    /// The sign-ins whose tokens have not expired, oldest first.
+    /// The stored sign-ins, oldest first. The tokens of some may have expired.
     pub sign_ins: Vec<StoredSignIn>,
     /// The links to the schedule, oldest first. Expired ones are deleted when the next link is made.
     pub guardian_links: Vec<GuardianLink>,
@@ -44,7 +44,7 @@ pub struct PersonalRecord {
     pub attempt_terms: Vec<TermId>,
 }
 
-/// The last sign-in of a person through another provider. The stored token and password hash stay in the store.
+/// The last sign-in of a person through Plone. The stored token and password hash stay in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderSignIn {
     /// The name that the person typed.
@@ -53,7 +53,7 @@ pub struct ProviderSignIn {
     pub name: String,
     /// The role, and for staff the subjects to which they are limited.
     pub rights: Rights,
-    /// When the provider last accepted a password.
+    /// When Plone last accepted a password.
     pub at: Timestamp,
 }
 

@@ -90,7 +90,8 @@ pub trait ProviderSignInStore: Send + Sync {
     fn provider_user(&self, username: &UserName) -> StoreFuture<Option<ProviderUser>>;
     /// Returns the person with this subject at an issuer.
     fn provider_user_by_subject(&self, issuer: &str, subject: &str) -> StoreFuture<Option<ProviderUser>>;
-    /// Stores a sign-in and its user. Returns false, and stores nothing, when the username belongs to another person.
+    /// Stores a sign-in and its user. Returns false, and stores nothing, when the username belongs to another person or
+    /// the person has another username.
     fn put_sign_in(&self, user: ProviderUser, sign_in: ProviderSignIn) -> StoreFuture<bool>;
     /// Returns the sign-ins that have not expired by `now`.
     fn sign_ins(&self, selector: SignInSelector, now: Timestamp) -> StoreFuture<Vec<SelectedSignIn>>;

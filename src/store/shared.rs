@@ -61,6 +61,6 @@ pub trait SharedStore: Send + Sync {
     fn revocations_since(&self, position: u64) -> StoreFuture<Revocations>;
     /// Records that a ticket for a live session was used. Returns false if it was used before.
     fn use_ticket(&self, ticket: Uuid) -> StoreFuture<bool>;
-    /// Returns the sign-ins of a user that expire after `now`, the oldest first, at most `limit` of the newest.
+    /// Returns the newest sign-ins of a user that expire after `now`, at most `limit`, the oldest first.
     fn sign_ins_of(&self, user: &UserName, now: Timestamp, limit: usize) -> StoreFuture<Vec<StoredSignIn>>;
 }

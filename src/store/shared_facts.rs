@@ -13,7 +13,7 @@ use crate::domain::student::StudentFacts;
 pub(super) struct SharedFacts(Mutex<HashMap<UserName, Weak<StudentFacts>>>);
 
 impl SharedFacts {
-    /// Replaces facts that a term already has in memory.
+    /// Replaces facts by equal ones that a term already has in memory.
     pub(super) fn share(&self, facts: &mut [(UserName, Arc<StudentFacts>)]) {
         let mut known = self.0.lock();
         known.retain(|_, facts| facts.strong_count() > 0);

@@ -10,8 +10,8 @@
 //! ([`TermStore::changes_since`]).
 //!
 //! # One hub or several
-//! The registrar calls [`TermStore::run_batch`] with the position of its book and a function that decides. The store
-//! calls that function once, with what other hubs committed after that position:
+//! The registrar calls [`TermStore::run_batch`] with the position of its copy of the term and a function that decides.
+//! The store calls that function once, with what other hubs committed after that position:
 //!
 //! - The embedded store (`store::sqlite`) is locked exclusively by one process, so no other hub commits. It calls the
 //!   function at once, on the caller's thread and outside any transaction, and passes only the record to its writer
@@ -19,7 +19,7 @@
 //! - A store that several hubs share calls it inside its transaction. For PostgreSQL (`store::postgres`) that is:
 //!   begin; lock the term's row (`SELECT … FOR UPDATE`); if it is ahead of `since`, read the rows of later commits;
 //!   call the function; write the record with one statement per table; set the term's sequence; commit. The row lock
-//!   orders the hubs, so no batch is decided on a stale book and none has to be decided twice.
+//!   orders the hubs, so no batch is decided on a stale copy and none has to be decided twice.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ pub struct TermRows {
     pub rewrites: u64,
 }
 
-/// The part of a term that a caller has in memory.
+/// The position in the history of a term up to which a caller has it in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Position {
     /// The sequence of the last commit.
@@ -81,7 +81,7 @@ pub struct TermChanges {
     /// nothing else of a section. May include sections that are in `changes`, and sections that are not visible.
     pub counts: Vec<SectionCounts>,
     /// The end of the chain of attempts, with only those students and sections that have newer attempts than the
-    /// caller's book. `None` if there are no newer ones, and in what [`TermStore::changes_since`] returns: followers do
+    /// caller's copy. `None` if there are no newer ones, and in what [`TermStore::changes_since`] returns: followers do
     /// not append attempts.
     pub attempts: Option<StoredChain>,
 }
@@ -153,7 +153,7 @@ pub trait TermStore: Send + Sync {
     fn load(&self, term: &TermId) -> StoreFuture<TermRows>;
 
     /// Runs one batch of `term`: calls `decide` at most once, and commits the record that it returns. `since` is
-    /// the position of the caller's book.
+    /// the position of the caller's copy of the term.
     ///
     /// The record is written as a whole or not at all: the term, its sections, counts and registrations, the attempts,
     /// the alerts, the audit entries, and the marks for Plone. Once the future resolves to `Ok`, the record is durable
@@ -161,7 +161,7 @@ pub trait TermStore: Send + Sync {
     /// attempts do not follow the stored ones is rejected.
     ///
     /// # Errors
-    /// After any error the caller's book may contain changes that the store does not have, and must be loaded again
+    /// After any error the caller's copy may contain changes that the store does not have, and must be loaded again
     /// before the next batch. After [`CommitFailed`] and [`Corrupt`] it is not known whether the record was
     /// written; every other error means that it was not. A store whose connection is lost during a commit
     /// distinguishes the two by a unique id that it writes with each record and looks up after it has reconnected.
@@ -194,7 +194,7 @@ pub trait TermStore: Send + Sync {
 pub trait SandboxStore: Send + Sync {
     /// Returns the ids of all sandbox terms that the store has, in order.
     fn sandbox_ids(&self) -> StoreFuture<Vec<TermId>>;
-    /// Removes a sandbox term with its sections, registrations, counts and imports, and returns the ids of the removed
-    /// import tasks. The term's registrar must have ended.
+    /// Removes a sandbox term with everything that belongs to it, and returns the ids of the removed import tasks. The
+    /// term's registrar must have ended.
     fn remove_sandbox(&self, term: &TermId) -> StoreFuture<Vec<String>>;
 }

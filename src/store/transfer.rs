@@ -1,7 +1,7 @@
 //! Moving a whole store from SQLite to PostgreSQL: what the two sides exchange.
 //!
-//! The tables of both are the same up to the differences that this file names. The source sends the rows in chunks, and
-//! the target stores them in one transaction, reads them back and compares them.
+//! The tables of both are the same up to the differences that `sqlite::transfer` and `postgres::transfer` name. The
+//! source sends the rows in chunks, and the target stores them in one transaction, reads them back and compares them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -225,7 +225,8 @@ impl<'t> ChainCheck<'t> {
         !self.are_heads_checked && next.is_none_or(|n| n > self.chain.heads_at)
     }
 
-    /// Compares the stored newest attempts after the deleted ones with those up to now: the student, or 0 and the CRN.
+    /// Compares the stored newest attempts of students and sections, without deleted attempts, with those of the chain
+    /// up to now. Each has a student and an empty CRN, or 0 and a CRN, and the number of the attempt.
     pub(super) fn heads(&mut self, stored: &[(u64, String, u64)]) {
         self.are_heads_checked = true;
         let expected = self.last_of_student.len() + self.last_of_section.len();

@@ -33,8 +33,9 @@ const ACK: &str = "
         ON CONFLICT DO NOTHING)
     SELECT position FROM accepted";
 
-/// The known users who are recipients of the alert `$1` or have acknowledged it. `$2` is whether it is for everyone,
-/// `$3` are the roles that it is for. The role of a local account takes precedence over the role in its last token.
+/// The users who are stored as recipients of the alert `$1` or have acknowledged it, and the known users who receive it
+/// because it is for everyone or their role: `$2` is whether it is for everyone, `$3` are the roles. The role of a
+/// local account takes precedence over the role in its last token.
 const RECIPIENTS: &str = "
     WITH known (username, name, role) AS (
         SELECT username, name, role FROM accounts UNION ALL

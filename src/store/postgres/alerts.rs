@@ -32,8 +32,8 @@ pub(super) const ENROLLED_IN_COURSE: &str = "
 pub(super) const ENROLLED_IN_SECTION: &str =
     "SELECT username FROM registrations WHERE term = $1 AND crn = $2 AND standing = $3";
 
-/// Stores alerts, and sends those that are not scheduled for after `now`, in their order. Returns the position of each
-/// that was sent.
+/// Stores alerts, and sends those that are not scheduled for after `now`, in their order. Returns the position of each;
+/// `None` for a scheduled one.
 pub(super) async fn post(tx: &Tx, alerts: &[Alert], now: &ZonedDateTime) -> Result<Vec<Option<u64>>, Failure> {
     let is_due = |alert: &Alert| alert.content.starts_at.is_none_or(|start| start <= now.timestamp());
     if alerts.is_empty() {

@@ -24,7 +24,7 @@ impl PostgresStore {
     /// running. Returns the end of each chain.
     ///
     /// # Errors
-    /// When the database cannot be read, there is no such term, or the file exists or cannot be written.
+    /// When the database cannot be read or has no attempts of `term`, or the file exists or cannot be written.
     pub fn export_attempts(&self, file: PathBuf, term: Option<TermId>) -> BoxFuture<'static, Exported> {
         let store = self.clone();
         async move {

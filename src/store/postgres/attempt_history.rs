@@ -28,7 +28,7 @@ async fn newest(tx: &Tx, chain: &ChainRow, subject: Subject<'_>) -> Result<u64, 
         Subject::Section(crn) => (0, crn.as_str()),
     };
     let term = chain.term.as_str();
-    // The attempts after the last heads, at most a few thousand.
+    // The attempts since `attempt_heads` was last written, at most a few thousand.
     let later = "SELECT max(n) FROM attempts WHERE term = $1 AND n > $2 AND (student = $3 OR crn = nullif($4, ''))";
     let row = tx.query_one(later, &[&term, &integer(chain.heads_at), &student, &crn]).await?;
     if let Some(n) = maybe_number_at(&row, 0)? {
@@ -106,7 +106,7 @@ async fn of_student(
     Ok(found)
 }
 
-/// Deletes the oldest attempts of a chain. Returns their number.
+/// Deletes the oldest attempts of a chain that were decided before `cutoff`, at most `limit`. Returns their number.
 async fn delete_oldest(tx: &Tx, chain: &ChainRow, cutoff: Timestamp, limit: usize) -> Result<usize, Failure> {
     let term = chain.term.as_str();
     let oldest = "SELECT n, hash, decided_at FROM attempts WHERE term = $1 AND n > $2 ORDER BY n LIMIT $3";

@@ -119,7 +119,7 @@ pub(super) async fn read_chain(tx: &Tx, term: &TermId) -> Result<StoredChain, Fa
     Ok(StoredChain { n, head, heads_at, students, sections: sections.into_iter().collect() })
 }
 
-/// The students and sections that have newer attempts than a caller's book.
+/// The students and sections that have attempts after a number, each with the newest one.
 #[derive(Default)]
 pub(super) struct NewerAttempts {
     students: Vec<(UserName, KnownStudent)>,
@@ -235,7 +235,7 @@ pub(super) async fn forget_students(tx: &Tx) -> Result<Work<()>, Failure> {
         }
         forgotten += students;
     }
-    // Entries of `attempt_heads` whose attempts were deleted are themselves deleted no later than the students.
+    // If there is no student to delete, the deletions from `attempt_heads` are rolled back. A later start repeats them.
     Ok(if forgotten > 0 { Work::Commit(()) } else { Work::Nothing(()) })
 }
 

@@ -54,7 +54,7 @@ async fn append(tx: &Tx, entries: &[AuditEntry]) -> Result<Vec<u64>, Failure> {
     tx.query_encoded(&statement).await?.iter().map(|row| number_at(row, 0)).collect()
 }
 
-/// Returns the statement that appends entries, in order, and returns their numbers.
+/// Returns the statement that appends entries, in order, and returns their numbers; `None` if there are no entries.
 pub(super) fn appending(entries: &[AuditEntry]) -> Result<Option<Statement>, Failure> {
     if entries.is_empty() {
         return Ok(None);

@@ -79,7 +79,8 @@ pub(super) async fn erase(tx: &Tx, erasure: &Erasure, has_outbox: bool) -> Resul
     Ok(ErasureOutcome::Erased(terms))
 }
 
-/// Replaces the name in alerts, among their recipients and in acknowledgements. Returns the number of rows.
+/// Replaces the name in alerts, among their recipients and in acknowledgements. Returns the number of rows, without the
+/// alerts that only name the person in their audience.
 async fn rename_alerts(tx: &Tx, user: &UserName, pseudonym: &UserName) -> Result<u64, Failure> {
     // A scan, because an alert that was never sent has no recipients. Alerts are deleted after the retention period.
     let sql = "SELECT id, content FROM alerts WHERE strpos(content, $1) > 0 ORDER BY id FOR UPDATE";

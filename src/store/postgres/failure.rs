@@ -6,8 +6,8 @@ use tokio_postgres::error::SqlState;
 
 use crate::store::StoreError;
 
-/// Why an operation failed. Converts to [`StoreError`] where it is certain that nothing was stored; the caller of
-/// `COMMIT` handles the case in which that is not known.
+/// Why an operation failed. Nothing was stored, except that this is not known for [`Self::OutcomeUnknown`], nor when a
+/// commit fails with [`Self::Unavailable`], after which its outcome is looked up.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// All connections are busy.

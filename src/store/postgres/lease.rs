@@ -23,8 +23,8 @@ pub(super) async fn require(tx: &Tx, fence: Fence, hub: Uuid) -> Result<(), Fail
     found.map(drop).ok_or(Failure::Superseded(fence.job.as_str()))
 }
 
-/// Like [`require`], for a transaction that waits for nothing but the network and locks. If its hub stops for longer
-/// than three seconds, the transaction is undone, so that a hub that takes over waits no longer.
+/// Does what [`require`] does, for a transaction that waits for nothing but the network and locks. If its hub stops for
+/// longer than three seconds, the transaction is undone, so that a hub that takes over waits no longer.
 pub(super) async fn require_briefly(tx: &Tx, fence: Fence, hub: Uuid) -> Result<(), Failure> {
     let limited = tx.run("SET LOCAL idle_in_transaction_session_timeout = '3s'");
     let (limited, required) = join(limited, require(tx, fence, hub)).await;

@@ -98,7 +98,10 @@ mod tests {
                     && !["DROP", "RENAME", "ALTER COLUMN", "CONSTRAINT", "UNIQUE", "REFERENCES", "CHECK"]
                         .iter()
                         .any(|word| statement.contains(word));
-                assert!(adds_column || is_new.iter().any(|new| statement.starts_with(new)), "{statement}");
+                assert!(
+                    adds_column || is_new.iter().any(|new| statement.starts_with(new)),
+                    "it must only add: {statement}"
+                );
             }
         }
     }

@@ -26,9 +26,9 @@
 //! - [`seed`]: the first contents; [`sandbox`]: removes the terms of demonstrations; [`demo_reports`]:
 //!   shared reports of them
 //!
-//! The tables and columns are those of the embedded store, except that the column `user`, a reserved word, is
-//! `username`, that integers are `bigint`, and that truth values are `boolean`. Text that is compared or sorted has the
-//! collation `"C"`, which orders by bytes as SQLite does.
+//! The tables and columns are those of the embedded store, except for a few that [`transfer`] lists. The column `user`,
+//! a reserved word, is `username`; integers are `bigint`, truth values `boolean`, bytes `bytea`, and most UUIDs `uuid`.
+//! Text that is compared or sorted has the collation `"C"`, which orders by bytes as SQLite does.
 //!
 //! All writes go through [`PostgresStore::write`], all reads through [`PostgresStore::read`].
 

@@ -115,7 +115,7 @@ async fn record_sent(tx: &Tx, written: &SuccessfulWrite, next_at: Timestamp) -> 
     tx.execute(sql, &[&values.0, &values.1, &attempts, &next_at, &values.2]).await.map(drop)
 }
 
-/// Deletes an entry in this version. Returns false when there is a newer version.
+/// Deletes an entry in this version. Returns false when there is no entry in this version.
 async fn delete_entry(tx: &Tx, id: &SectionId, version: u64) -> Result<bool, Failure> {
     let sql = "DELETE FROM plone_outbox WHERE term = $1 AND crn = $2 AND version = $3";
     Ok(tx.execute(sql, &[&id.term.as_str(), &id.crn.as_str(), &integer(version)]).await? > 0)

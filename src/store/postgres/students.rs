@@ -28,8 +28,8 @@ pub(super) async fn facts_since(tx: &Tx, term: &TermId, since: u64) -> Result<Ve
     rows.iter().map(|row| Ok((user_at(row, 0)?, maybe_json_at(row, 1)?.map(Arc::new)))).collect()
 }
 
-/// Writes facts. Each term writes the same facts, so a row that is already equal is left as it is. Students are in the
-/// order of their names, so that two terms that write the same rows do not deadlock.
+/// Writes facts. Each term writes the same facts, so a row that is already equal is left as it is. Rows are written in
+/// the order of the names, so that two terms that write the same rows do not deadlock.
 async fn put<'f>(
     tx: &Tx,
     facts: impl Iterator<Item = (&'f UserName, Option<&'f StudentFacts>)>,

@@ -17,7 +17,7 @@ use crate::store::StoreError;
 /// Maximum number of operations that are queued or running. Each holds a request of a client or a batch; more would
 /// only wait longer than their callers do.
 const OPERATIONS_MAX: usize = 1_024;
-/// How long [`Operations::close`] waits for the operations that have begun.
+/// How long [`Operations::close`] waits for the accepted operations.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An operation that runs on the thread.

@@ -85,7 +85,7 @@ pub(super) enum Work<T> {
     /// Send the last statements together with the commit, which saves a round trip while rows are locked. If one of
     /// them fails, the transaction is undone.
     CommitWith(Vec<Statement>, T),
-    /// Roll back: nothing was changed, and locks are released.
+    /// Roll back, because nothing has to be stored, and release the locks.
     Nothing(T),
 }
 

@@ -23,7 +23,7 @@ use crate::store::postgres::transaction::{self, Tx, Work};
 use crate::store::postgres::values::Value;
 use crate::store::postgres::{PostgresStore, verify};
 
-/// Tables that belong to this kind of store.
+/// Tables that only this kind of store has.
 const OWN_TABLES: [&str; 10] = [
     "commits",
     "counters",
@@ -36,7 +36,7 @@ const OWN_TABLES: [&str; 10] = [
     "term_staging",
     "used_tickets",
 ];
-/// Columns that belong to this kind of store. Their defaults are those of rows that no hub has changed yet.
+/// Columns that only this kind of store has. Their defaults are those of rows that no hub has changed yet.
 const OWN_COLUMNS: [(&str, &str); 6] = [
     ("terms", "rewrites"),
     ("import_tasks", "hub"),
@@ -262,7 +262,7 @@ async fn insert(tx: &Tx, table: &str, shape: &Shape, rows: &[Vec<Field>]) -> Res
     tx.execute(&sql, &values).await.map(drop)
 }
 
-/// Reads all rows of a table.
+/// Reads all rows of a table, and returns their number and the sum of their hashes.
 async fn tally(tx: &Tx, table: &str, shape: &Shape) -> Result<Tally, Failure> {
     tx.run(&format!("DECLARE moved NO SCROLL CURSOR FOR SELECT {} FROM {table}", quoted(shape))).await?;
     let mut tally = Tally::default();
@@ -304,7 +304,7 @@ async fn require_verified(tx: &Tx, source: &Verification) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Moves all rows.
+/// Writes the rows that the source sends, reads them back, and verifies the contents.
 async fn receive(tx: &Tx, source: Source, hub: Uuid, reporter: &mut Reporter) -> Result<Transferred, Stop> {
     let shapes = shapes(tx, &source.columns).await?;
     require_empty(tx, hub).await?;

@@ -22,9 +22,9 @@ const ACK: &str = "
              OR EXISTS (SELECT 1 FROM alert_recipients AS r WHERE r.alert_id = a.id AND r.user = ?2))
     ON CONFLICT (alert_id, user) DO UPDATE SET at = at";
 
-/// The known users who are recipients of the alert `?1` or have acknowledged it. `?2` is whether it is for everyone,
-/// `?3` to `?6` are the roles that it is for. The role of a local account takes precedence over the role in its last
-/// token.
+/// The users who are stored as recipients of the alert `?1` or have acknowledged it, and the known users who receive it
+/// because it is for everyone or their role: `?2` is whether it is for everyone, `?3` to `?6` are the roles.
+/// The role of a local account takes precedence over the role in its last token.
 const RECIPIENTS: &str = "
     WITH known (user, name, role) AS (
         SELECT username, name, role FROM accounts UNION ALL

@@ -21,7 +21,7 @@ use crate::store::sqlite::{acks, alerts, cap_messages, public_alerts};
 
 /// The columns that [`entry_at`] reads, of `alert_log AS l` joined with `alerts AS a`.
 const ENTRY_COLUMNS: &str = "l.seq, l.kind, a.id, a.content, a.source, a.sender, a.created_at, a.sender_name";
-/// The parts of the audience to which the reader `?1` belongs; null for a reader who is reached by role alone.
+/// The parts of the audience to which the reader `?1` belongs; null if the reader is not a stored recipient.
 const READER_PARTS: &str = "(SELECT p.parts FROM alert_recipients AS p WHERE p.user = ?1 AND p.alert_id = a.id)";
 
 /// The positions in (`?3`, `?4`] that a reader may see. `?1` is the username (null for a visitor), `?2` the role's
@@ -197,7 +197,7 @@ pub(super) fn alert_at(row: &Row<'_>, first: usize, seq: Option<u64>) -> rusqlit
     })
 }
 
-/// Reads the parts of an audience to which a recipient belongs; the default if they are unknown.
+/// Reads the parts of an audience to which a recipient belongs; the default if the column is null.
 pub(super) fn membership_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Membership> {
     let parts: Option<String> = row.get(column)?;
     let unreadable = || unreadable(column, "not parts of an audience");

@@ -20,7 +20,7 @@ pub(super) const ENROLLED_IN_COURSE: &str = "
       AND s.generation = (SELECT max(v.generation) FROM sections AS v
                           WHERE v.term = s.term AND v.crn = s.crn AND v.generation <= t.generation)";
 
-/// Adds a part of the audience to those of a recipient, unless a corrected alert already has it.
+/// Adds a part of the audience to those of a recipient, unless the recipient has it already, as after a correction.
 const ADD_PART: &str = "ON CONFLICT (user, alert_id) DO UPDATE SET parts = parts || ' ' || excluded.parts
     WHERE ' ' || parts || ' ' NOT LIKE '% ' || excluded.parts || ' %'";
 

@@ -15,7 +15,7 @@ use crate::store::verification::ChainEnds;
 /// chain.
 ///
 /// # Errors
-/// When the store cannot be read, there is no such term, or the file exists or cannot be written.
+/// When the store cannot be read or has no attempts of `term`, or the file exists or cannot be written.
 pub fn export_attempts(
     store: &Path,
     file: &Path,

@@ -286,7 +286,7 @@ fn newest(connection: &Connection, chain: &ChainEnds, subject: Subject<'_>) -> r
         Subject::Student(student) => (student, ""),
         Subject::Section(crn) => (0, crn.as_str()),
     };
-    // The attempts after the last heads, at most a few thousand.
+    // The attempts since `attempt_heads` was last written, at most a few thousand.
     let later = connection
         .prepare_cached(
             "SELECT max(n) FROM attempts WHERE term = ?1 AND n > ?2 AND (student = ?3 OR crn = nullif(?4, ''))",
@@ -407,7 +407,7 @@ impl AttemptStore for SqliteStore {
     }
 }
 
-/// Deletes the oldest attempts of a chain. Returns their number.
+/// Deletes the oldest attempts of a chain that were decided before `cutoff`, at most `limit`. Returns their number.
 fn delete_oldest(tx: &Connection, chain: &ChainEnds, cutoff: Timestamp, limit: usize) -> rusqlite::Result<usize> {
     let term = chain.term.as_str();
     let mut oldest =

@@ -141,7 +141,8 @@ impl AuditStore for SqliteStore {
     fn page(&self, filter: AuditFilter) -> StoreFuture<AuditPage> {
         self.read(move |conn| {
             let words_of_entry = words_of_entry();
-            // Entries are appended in the order of their times, so the first entry since `?3` bounds the ids.
+            // Entries are appended almost in the order of their times. The lower bound of the ids saves SQLite from
+            // reading the entries before `?3`.
             let mut statement = conn.prepare_cached(&format!(
                 "SELECT id, at, user, role, ip, action, subject, section, detail, request_id, coded FROM audit
                  WHERE (?1 IS NULL OR user = ?1 OR subject = ?1)

@@ -70,7 +70,7 @@ pub(super) struct WriteConnection {
 }
 
 impl WriteConnection {
-    /// Follows the changes of a connection. The store has the current schema.
+    /// Wraps a connection to a store of the current schema, and starts to follow its changes.
     pub(super) fn new(connection: Connection) -> rusqlite::Result<Self> {
         let (position, stored) = stored(&connection)?;
         let schema = schema(&connection)?;
@@ -91,8 +91,8 @@ impl WriteConnection {
         self.connection.prepare_cached(sql)?.execute([]).map(drop)
     }
 
-    /// Runs `work` in a savepoint. When it returns an error or panics, its changes are undone, including those of the
-    /// checksum.
+    /// Runs `work` in a savepoint. When it returns an error, its changes are undone, including those of the checksum.
+    /// `work` must not panic.
     pub(super) fn in_savepoint<T, E>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
@@ -235,7 +235,7 @@ fn follow(connection: &Connection, tally: &Arc<Mutex<Tally>>) -> rusqlite::Resul
     Ok(())
 }
 
-/// Computes the checksum of a store that has none yet, or whose schema changed.
+/// Computes and stores the checksum of a store that has none yet, or whose schema changed.
 pub(super) fn initialize(connection: &Connection) -> rusqlite::Result<()> {
     let known = connection.query_row("SELECT store, commits FROM content", [], position_at).optional()?;
     let position = known.unwrap_or_else(|| Position { store: Uuid::now_v7().to_string(), commits: 0 });

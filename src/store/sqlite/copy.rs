@@ -56,7 +56,7 @@ pub enum CopyError {
 /// Copies a store, even one that a hub serves, into a new file. The copy is the store as of one commit, in one file.
 ///
 /// # Errors
-/// When the store cannot be read, or the file exists or cannot be written.
+/// When the store cannot be read or is damaged, or the file exists or cannot be written.
 pub fn backup(store: &Path, to: &Path) -> Result<(), CopyError> {
     if to.exists() {
         return Err(CopyError::Exists(to.to_owned()));
@@ -77,7 +77,8 @@ pub fn backup(store: &Path, to: &Path) -> Result<(), CopyError> {
 /// Whenever the process or the machine stops, the store's path leads to the whole old store or to the whole new one.
 ///
 /// # Errors
-/// When a process holds the store, when there is one and `replace` is false, or when `from` is not a whole store.
+/// When a process holds the store, when there is one and `replace` is false, when `from` is not a whole store, or when
+/// the copy cannot be written.
 pub fn restore(store: &Path, from: &Path, replace: bool) -> Result<Option<PathBuf>, CopyError> {
     let (source, recorded) = source(from)?;
     let lock = StoreLock::take(store)?;

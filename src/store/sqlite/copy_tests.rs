@@ -30,7 +30,7 @@ impl Place {
         let options = SqliteOptions { path: self.path("hub.db"), outbox: None };
         SqliteStore::open(options).unwrap()
     }
-    /// A store with the demonstration college, in which `students` have registered for one section.
+    /// Returns a store with the demonstration college, in which `students` have registered for one section.
     async fn with_students(students: usize) -> (Self, SqliteStore) {
         let place = Self::new();
         let store = place.open();

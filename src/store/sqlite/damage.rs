@@ -15,8 +15,8 @@ use crate::store::sqlite::{files, last_commit, log_scan};
 /// Maximum number of differences that are taken from SQLite's check. One is enough to refuse a store.
 const SQLITE_REPORTS_MAX: u32 = 10;
 
-/// Refuses a damaged store before it is opened to write. A store of an older schema has no checksum; only the checks of
-/// SQLite apply to it.
+/// Refuses a damaged store before it is opened to write. Only the checks of SQLite apply to a store of an earlier
+/// version that has no checksum.
 ///
 /// Returns whether the seal of the store is intact.
 ///

@@ -203,7 +203,7 @@ pub(super) fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Returns the device and inode of a file; none when there is no such file.
+/// Returns the device and inode of a file; `None` when there is no such file.
 fn identity(path: &Path) -> io::Result<Option<(u64, u64)>> {
     match fs::metadata(path) {
         Ok(found) => Ok(Some((found.dev(), found.ino()))),

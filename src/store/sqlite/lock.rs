@@ -8,7 +8,8 @@ use crate::private_files;
 use crate::store::sqlite::files::{self, folder_of, named, try_lock};
 use crate::store::sqlite::open::{OpenError, require_one_name};
 
-/// The exclusive lock on a store. The operating system holds it until the process ends.
+/// The exclusive lock on a store. The operating system releases it when the value is dropped or the process ends, even
+/// in a crash.
 ///
 /// Two files are locked: `NAME.lock` beside the store, which exists before the store does and contains the address of
 /// the hub that holds it; and the database itself, which a symbolic link or a bind mount can reach under another name.

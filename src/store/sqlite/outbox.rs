@@ -142,7 +142,7 @@ fn record_sent(tx: &Connection, written: &SuccessfulWrite, next_at: Timestamp) -
     Ok(())
 }
 
-/// Deletes an entry in this version. Returns false when there is a newer version.
+/// Deletes an entry in this version. Returns false when there is no entry in this version.
 fn delete_entry(tx: &Connection, id: &SectionId, version: u64) -> rusqlite::Result<bool> {
     let mut delete = tx.prepare_cached("DELETE FROM plone_outbox WHERE term = ?1 AND crn = ?2 AND version = ?3")?;
     Ok(delete.execute(params![id.term.as_str(), id.crn.as_str(), version])? > 0)

@@ -31,7 +31,8 @@ const REGISTRATIONS: &str = "
     SELECT r.user, r.crn, r.standing, r.place, r.at, r.passed, r.reserved_for, r.offer_until, r.remind_at,
         r.choices, r.term
     FROM terms AS t CROSS JOIN registrations AS r ON r.term = t.id AND r.user = ?1 ORDER BY r.term, r.at, r.crn";
-/// The terms in which the person `?1` is registered and that have not ended on the date `?2`.
+/// The terms in which the person `?1` is registered, with a status other than `?3`, and that have not ended on the date
+/// `?2`.
 const REGISTERED: &str = "
     SELECT t.id FROM terms AS t WHERE (t.ends_on IS NULL OR t.ends_on >= ?2)
       AND EXISTS (SELECT 1 FROM registrations AS r WHERE r.term = t.id AND r.user = ?1 AND r.standing <> ?3)
@@ -182,8 +183,8 @@ fn erase(tx: &Connection, erasure: &Erasure, has_outbox: bool) -> rusqlite::Resu
     Ok(ErasureOutcome::Erased(terms))
 }
 
-/// Gives a registration to the pseudonym. The row is inserted and the old one deleted, because an update of this table
-/// would have to maintain the checksum of the content itself.
+/// Gives a registration to the pseudonym: inserts a row, and deletes the old one. No trigger maintains the checksum of
+/// the content when a row of this table is inserted, so the insertion is followed by a statement that does.
 fn rename_registration(
     tx: &Connection,
     Erasure { user, pseudonym, .. }: &Erasure,
@@ -234,7 +235,8 @@ fn delete_rows(tx: &Connection, user: &UserName) -> rusqlite::Result<usize> {
     tables.into_iter().map(delete).sum()
 }
 
-/// Replaces the name in alerts, among their recipients and in acknowledgements. Returns the number of rows.
+/// Replaces the name in alerts, among their recipients and in acknowledgements. Returns the number of rows, without the
+/// alerts that only name the person in their audience.
 fn rename_alerts(tx: &Connection, user: &UserName, pseudonym: &UserName) -> rusqlite::Result<usize> {
     let names = params![user.as_str(), pseudonym.as_str()];
     let quoted = serde_json::to_string(user.as_str()).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;

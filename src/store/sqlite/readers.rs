@@ -15,7 +15,7 @@ use crate::store::{StoreError, StoreFuture};
 use crate::store::sqlite::damage::is_corrupt;
 use crate::store::sqlite::open::connect_reader;
 
-/// Maximum number of connections. More would only compete for two cores and the page cache.
+/// Maximum number of connections. On a server with two cores, more would only compete for them and the page cache.
 const READERS_MAX: usize = 4;
 /// Maximum number of reads that are waiting or running. Beyond it, [`StoreError::Overloaded`] is returned.
 const WAITING_MAX: usize = 4_096;

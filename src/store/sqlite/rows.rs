@@ -402,7 +402,7 @@ pub(super) fn put_seats<'s>(
     Ok(())
 }
 
-/// Returns a number as SQLite stores it. A larger one was rejected when it was written.
+/// Returns a number as SQLite stores it. No number in the hub exceeds [`i64::MAX`].
 pub(super) fn integer(number: u64) -> ValueRef<'static> {
     ValueRef::Integer(number.cast_signed())
 }

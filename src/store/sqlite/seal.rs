@@ -106,7 +106,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the length of a file without a seal.
+/// Returns the length of a file without its seal.
 fn database_len(file: &File) -> io::Result<u64> {
     Ok(without_seal(file.metadata()?.len()))
 }

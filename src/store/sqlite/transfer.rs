@@ -13,9 +13,9 @@ use crate::store::sqlite::lock::StoreLock;
 use crate::store::sqlite::open::{OpenError, open_existing};
 use crate::store::sqlite::verify::verify;
 
-/// Tables that belong to this kind of store: the checksum of its content, and SQLite's own.
+/// Tables that only this kind of store has: the checksum of its content, and SQLite's own.
 const OWN_TABLES: [&str; 2] = ["content", "sqlite_sequence"];
-/// Columns that belong to this kind of store. PostgreSQL has the table `term_facts` in place of `facts_seq`.
+/// Columns that only this kind of store has. PostgreSQL has the table `term_facts` in place of `facts_seq`.
 const OWN_COLUMNS: [(&str, &str); 1] = [("terms", "facts_seq")];
 /// The column whose name is a reserved word in PostgreSQL, and its name there.
 const RENAMED: (&str, &str) = ("user", "username");
