@@ -121,8 +121,9 @@ export class Actions {
     return isChosen && hasWaitOptions(this.page, id) ? { ...shown, next: "choose", with: undefined } : shown;
   }
 
-  /** Whether what a refusal states is true now: the section is full, or a section that was in the way is registered. */
+  /** Whether what a refusal states is true now: the section is full, a section that was in the way is registered, or a hold blocks. */
   isBlocked(id, problem) {
+    if (problem.code === "hold") return this.page.terms.isHeld;
     return isAboutSeats(problem) ? this.kind(id) !== "open" : this.#inTheWay(problem).length > 0;
   }
 
@@ -131,8 +132,8 @@ export class Actions {
   }
 
   /**
-   * What remains of a refusal: null once a seat of the full section has opened, or the sections that were in the way
-   * have been dropped; see `Registrations.recordBlocked`.
+   * What remains of a refusal: null once a seat of the full section has opened, the sections that were in the way
+   * have been dropped, or the hold has been lifted; see `Registrations.recordBlocked`.
    */
   #remaining(id, { problem, wasBlocked }) {
     if (!wasBlocked) return problem;
