@@ -148,6 +148,7 @@ function onTerm() {
   if (term === currentTerm) return;
   currentTerm = term;
   $("export").href = `/api/v1/export/schedule.csv${query({ term })}`;
+  $("exports").hidden = false;
   $("oneroster").href = `/api/v1/export/oneroster.zip${query({ term })}`;
   lastEnrolled.clear();
   overview.reset();
