@@ -139,7 +139,7 @@ test("a remembered mapping is used when the same columns come again", async () =
 test("a missing column is reported once", async () => {
   const page = await openImport();
   await check(page, "Nr,course,Platz\n30001,AB 101,10\n");
-  await shows(page, "3 required fields have no column yet");
+  await shows(page, "3 required fields have no column yet: Term, CRN, and Capacity\\.");
   const problems = await page.locator("#task .columns .stop").allTextContents();
   assert.equal(problems.filter((text) => /CRN|`crn`/.test(text)).length, 1, problems.join("\n"));
 });

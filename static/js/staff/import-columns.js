@@ -5,6 +5,7 @@ import { codedText } from "../coded-text.js";
 import { button, debounce, field as labelled, h, put } from "../dom.js";
 import { has, i18n, t } from "../i18n.js";
 import { richText } from "../rich-text.js";
+import { joinList } from "../words.js";
 import { putSheets } from "./import-choices.js";
 import { withField } from "./import-map.js";
 import { progressOf, ProgressText } from "./import-progress.js";
@@ -112,11 +113,11 @@ export class ColumnsStep {
     if (isCurrent) this.#drawSheets(state);
     this.#drawProfiles();
     this.#drawProblems(state, errors);
-    const missing = required(state).length;
-    const isReady = state.columns.length > 0 && missing === 0;
+    const missing = required(state).map(({ field }) => fieldName(field));
+    const isReady = state.columns.length > 0 && missing.length === 0;
     this.next.disabled = !isReady || !isCurrent;
     const rejected = isReady && state.refused > 0 ? t("columns.rejected", { n: state.refused }) : "";
-    this.#show(isReady ? `${t("columns.ready")} ${rejected}`.trim() : state.columns.length ? t("columns.missing", { n: missing }) : "",
+    this.#show(isReady ? `${t("columns.ready")} ${rejected}`.trim() : state.columns.length ? t("columns.missing", { n: missing.length, fields: joinList(missing) }) : "",
       isReady && !rejected ? "good" : "careful");
   }
 

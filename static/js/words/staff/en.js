@@ -4,7 +4,7 @@ export default {
   "columns.title": "Columns of {name}", "columns.hint": "Above each column, choose what it contains. EduHub doesn't import columns that it doesn't need.",
   "columns.checking": "Checking the file with these columns…", "columns.retry": "Check again",
   "columns.ready": "Every required field has a column.",
-  "columns.missing": { one: "{n} required field has no column yet.", other: "{n} required fields have no column yet." },
+  "columns.missing": { one: "{n} required field has no column yet: {fields}.", other: "{n} required fields have no column yet: {fields}." },
   "columns.rejected": { one: "{n} line would be rejected.", other: "{n} lines would be rejected." },
   "columns.continue": "Continue to review", "columns.restart": "Start over with another file", "columns.change": "Change columns",
   "columns.profile": "Saved mapping", "columns.profile.none": "None", "columns.profile.saved": "Saved by staff", "columns.profile.builtin": "Built in",

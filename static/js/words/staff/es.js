@@ -4,7 +4,7 @@ export default {
   "columns.title": "Columnas de {name}", "columns.hint": "Arriba de cada columna, elija qué contiene. EduHub no importa las columnas que no necesita.",
   "columns.checking": "Revisando el archivo con estas columnas…", "columns.retry": "Revisar de nuevo",
   "columns.ready": "Todos los campos obligatorios tienen una columna.",
-  "columns.missing": { one: "Falta la columna de {n} campo obligatorio.", other: "Faltan las columnas de {n} campos obligatorios." },
+  "columns.missing": { one: "Falta la columna de {n} campo obligatorio: {fields}.", other: "Faltan las columnas de {n} campos obligatorios: {fields}." },
   "columns.rejected": { one: "Se rechazaría {n} línea.", other: "Se rechazarían {n} líneas." },
   "columns.continue": "Continuar a la revisión", "columns.restart": "Empezar de nuevo con otro archivo", "columns.change": "Cambiar las columnas",
   "columns.profile": "Asignación guardada", "columns.profile.none": "Ninguna", "columns.profile.saved": "Guardadas por los administrativos", "columns.profile.builtin": "Incluidas en EduHub",
