@@ -55,6 +55,10 @@ const page = {
   openStudent: (person, back) => openView("#students", () => students.open(person, () => openView("#sections", back))),
   compose: (audience) => openView("#alerts", () => composer.compose(audience)),
   termTitle: (id) => terms.title(id),
+  hasTerm: async (id) => {
+    if (!terms.loaded) await terms.load();
+    return terms.has(id);
+  },
   hasOpening: async (id) => {
     await terms.load();
     return terms.hasOpening(id);
