@@ -144,6 +144,19 @@ test("a missing column is reported once", async () => {
   assert.equal(problems.filter((text) => /CRN|`crn`/.test(text)).length, 1, problems.join("\n"));
 });
 
+test("a file with other separators or without a header is explained", async () => {
+  const page = await openImport();
+  await check(page, "crn|course|capacity\n30001|AB 101|10\n");
+  await shows(page, "Each line is a single column\\. Save the file with commas");
+  await page.getByRole("button", { name: "Start over with another file" }).click();
+  await check(page, "30001,AB 101,10\n30002,AB 102,20\n");
+  await shows(page, "Line 1 is read as the header, but it looks like data");
+  await page.getByRole("button", { name: "Start over with another file" }).click();
+  await check(page, "Nr,course,Platz\n30001,AB 101,10\n");
+  await shows(page, "3 required fields");
+  assert.doesNotMatch(await page.textContent("#task"), /looks like data|single column/);
+});
+
 test("a built-in mapping is chosen, and its name is refused for another one, with the reason", async () => {
   const page = await openImport();
   await check(page, "CRN,Subj,Crse,Sec,Cmp,Cred,Title,Days,Time,Cap,Act,Rem\n30001,AB,101,1,Main,3,Ecology,MW,9:00 am-9:50 am,20,3,17\n");
@@ -223,7 +236,7 @@ async function follow(page, name, term) {
     await page.getByRole("button", { name: /^Apply \d+ change/ }).click();
     await shows(page, "Imported\\.");
   }
-  await page.getByRole("button", { name: "Start over with another file" }).click();
+  await page.getByRole("button", { name: /^(Start over with|Import) another file$/ }).click();
   await until(page, () => !document.querySelector("#import-form").hidden);
 }
 

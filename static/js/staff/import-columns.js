@@ -30,6 +30,10 @@ const SUGGESTIONS_MAX = 3;
 const HEADER_LINE_MAX = 1000;
 
 const columnName = ({ index, name }) => name || t("columns.no_name", { n: index });
+/** A number, or times, as in a line of data. */
+const isData = ({ name }) => /^\d[\d.,:\s-]*$/.test(name);
+/** So many columns named like data are not the names of columns. */
+const DATA_NAMES_MIN = 2;
 /** Errors about missing columns are shown as missing fields. */
 const isAboutColumns = ({ message }) => /^The file has (no column|no capacity|neither a column)/.test(message);
 const required = (state) => state.missing_fields.filter((one) => one.required);
@@ -239,8 +243,16 @@ export class ColumnsStep {
     const total = Math.max(others.length, (state.errors_total ?? 0) - (errors.length - others.length));
     const more = total > ERRORS_MAX && h("li", null, t("columns.error.more", { n: total - ERRORS_MAX }));
     const maybe = optional(state).map((one) => h("li", { class: "careful" }, text(one), suggestions(one)));
-    const all = [...missing, ...rejected, more, ...maybe].filter(Boolean);
+    const all = [this.#hint(state), ...missing, ...rejected, more, ...maybe].filter(Boolean);
     put(this.problems, all.length ? h("ul", null, all) : h("p", { class: "none" }, t("columns.none")));
+  }
+
+  /** Returns why no column is known: the file has other separators, or its first line is not a header. */
+  #hint(state) {
+    if (!required(state).length) return null;
+    if (state.columns.length === 1) return h("li", { class: "stop" }, t("columns.one"));
+    const isWithoutHeader = state.columns.filter(isData).length >= DATA_NAMES_MIN;
+    return isWithoutHeader && h("li", { class: "stop" }, t("columns.no_header", { line: String(state.header_line || 1) }));
   }
 
   /** Uses a suggested column. The button disappears, so the focus moves to the choice that it made. */
