@@ -301,7 +301,7 @@ export class ImportView {
     const correct = dry_run && isEditable(state, file) ? corrector(state, this.#options, check) : null;
     const opening = this.#neverOpens && this.#openingNote(state.term);
     const term = applicable && this.#termNote(state.term);
-    put($("task"), report({ ...state, name: this.#options.name }, this.page, [note, nextSteps, opening, term], again, correct));
+    put($("task"), report({ ...state, name: this.#options.name }, this.page, [note, term, nextSteps, opening], again, correct));
     if (!corrected) return;
     const isWrong = !corrected.undone && state.errors.some(({ line }) => line === corrected.line);
     if (!isWrong || !reopen($("task"), corrected.line)) note.focus();
