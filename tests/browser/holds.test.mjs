@@ -61,6 +61,22 @@ test("a hold that is lifted while the page is open disappears, and so does the r
   assert.deepEqual(page.wrong, []);
 });
 
+test("on a phone, the bar at the foot says that a hold blocks registration, and until when it was open", async () => {
+  hub.mint("helen", "student");
+  await hub.term("over", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
+  await hub.ask("staff", "PUT", "/api/v1/students/helen", { holds: [HOLD] });
+  const page = await open(chrome, hub, "/?term=holds", { user: "helen", width: 390, height: 844 });
+  const bar = page.locator("#opening");
+  await bar.getByText("A hold on your account blocks registration.").waitFor();
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await bar.getByText("A hold on your account").waitFor({ state: "hidden" });
+  await page.setViewportSize({ width: 390, height: 844 });
+  await hub.ask("staff", "PUT", "/api/v1/terms/over", { closes_at: new Date(Date.now() - 1000).toISOString() });
+  await page.goto(`${hub.url}/?term=over`);
+  await bar.getByText(/^Closed .*You keep the sections you have\.$/).waitFor();
+  assert.deepEqual(page.wrong, []);
+});
+
 test("a refusal for a hold names the office", async () => {
   hub.mint("hugo", "student");
   await hub.ask("staff", "PUT", "/api/v1/students/hugo", { holds: [HOLD] });
