@@ -81,6 +81,17 @@ test("a plan shows overlaps, and Register appears at the opening", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
+test("the countdown states once when registration opens, on a phone and in a wide window", async () => {
+  await hub.term("evening", WEEK, { opensIn: 40_000 });
+  for (const width of [390, 1280]) {
+    const page = await open(chrome, hub, "/?term=evening", { user: "student", width });
+    await rows(5)(page);
+    await page.locator("#opening").getByText(/this page updates automatically/).waitFor();
+    assert.equal((await page.locator("#opening").innerText()).match(/Opens \w+, .*\d:\d\d [AP]M E[SD]T\./g)?.length, 1, `${width} px`);
+    await page.context().close();
+  }
+});
+
 test("a swap is offered before any refusal in an open row and on the page of a section", async () => {
   await hub.term("swap", WEEK);
   await hub.ask("student", "PUT", "/api/v1/me/registrations/swap-1");

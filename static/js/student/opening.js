@@ -48,11 +48,12 @@ export class Opening {
   }
 
   soon({ term, window, inPlan, isLoaded }) {
+    const opens = t("term.opens", { at: dateTime(window.opens) });
     return [
       h("p", { class: "state" }, t(term.mine ? "term.opens_in.me" : "term.opens_in", { term: term.title || term.id })),
       h("p", { class: "left" }, h("strong", { id: "left", role: "timer" })),
-      h("p", { class: "none auto-note" }, t("term.auto")),
-      h("p", { class: "none wide-only" }, t("term.opens", { at: dateTime(window.opens) }), " ", isLoaded && (inPlan ? t("term.ready", { n: inPlan }) : t("term.plan_now"))),
+      h("p", { class: "none auto-note" }, h("span", { class: "narrow-only" }, opens, " "), t("term.auto")),
+      h("p", { class: "none wide-only" }, opens, " ", isLoaded && (inPlan ? t("term.ready", { n: inPlan }) : t("term.plan_now"))),
     ];
   }
 
