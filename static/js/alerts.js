@@ -272,10 +272,10 @@ const isExpired = (alert) => Boolean(alert.expires_at) && Date.parse(alert.expir
 
 /**
  * Draws an alert as a banner or as an entry of the list. `action` is its button, `status` a text in its place, and
- * `needsAck` whether it asks the reader for an acknowledgement.
+ * `needsAck` whether it asks the reader for an acknowledgement. An alert without `created_at` has no time yet.
  */
 export function alertCard(alert, isBanner, { needsAck = false, action = null, status = null } = {}) {
-  const about = [alert.isCorrected && t("alerts.corrected"), t(`priority.${alert.priority}`), t(`category.${alert.category}`), dateTime(alert.created_at),
+  const about = [alert.isCorrected && t("alerts.corrected"), t(`priority.${alert.priority}`), t(`category.${alert.category}`), alert.created_at && dateTime(alert.created_at),
     alert.expires_at && (isExpired(alert) ? t("alerts.expired") : t("alerts.until", { at: dateTime(alert.expires_at) }))].filter(Boolean).join(", ");
   const good = isGoodNews(alert);
   const { title, message } = alertText(alert);

@@ -3,7 +3,7 @@
 
 import { has, t } from "./i18n.js";
 import { serverText } from "./rich-text.js";
-import { dateTime, joinList, weekday } from "./words.js";
+import { dateTime, joinList, timeRange, weekday } from "./words.js";
 
 /** The values that are words of the hub, such as the code of a refusal. Their texts are `AREA.value.WORD`. */
 const WORDS = new Set(["codes", "refusal", "status"]);
@@ -24,6 +24,8 @@ function textOf(area, { code, args = {} }) {
 
 function valueOf(area, name, value) {
   if (name === "days" && Array.isArray(value)) return value.map((day) => weekday(day)).join(", ");
+  const times = name === "times" && /^(\d\d:\d\d)-(\d\d:\d\d)$/.exec(value);
+  if (times && times[1] < times[2]) return timeRange(times[1], times[2]);
   if (WORDS.has(name)) return [value].flat().map((word) => wordText(area, word)).join(", ");
   if (name === "role") return has(`role.${value}`) ? t(`role.${value}`) : value;
   if (name === "subjects" && area === "detail") return value === "no subject" ? t("users.no_subjects") : joinList(value.split(/, | and /));

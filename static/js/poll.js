@@ -10,7 +10,7 @@ const RETRY_AFTER_MS_MAX = 60_000;
 const GRACE_MS = 4_000;
 /** The pause between two polls of a page without a socket. */
 const DISCONNECTED_MS = 5_000;
-/** The pause between checks for a changed window while a term is not open. */
+/** The pause between checks for a changed window or a lifted hold while the student cannot register. */
 const TERMS_MS = 45_000;
 /** The pause between checks for the first term: without a term, a page has no live channel that announces it. */
 const NO_TERM_MS = 5_000;
@@ -116,9 +116,9 @@ export function pollWhileDisconnected(live, request) {
   }).start(GRACE_MS);
 }
 
-/** Reads the terms repeatedly while the current one is not open. */
+/** Reads the terms repeatedly while the current one is not open, or a hold blocks the student: its end is in no frame. */
 export function pollTerms(terms) {
-  for (const [ms, isNeeded] of [[TERMS_MS, () => terms.current && !terms.open], [NO_TERM_MS, () => terms.loaded && !terms.current]]) {
+  for (const [ms, isNeeded] of [[TERMS_MS, () => terms.current && (!terms.open || terms.isHeld)], [NO_TERM_MS, () => terms.loaded && !terms.current]]) {
     new Poller((signal) => terms.load(signal), { ms, isNeeded }).start(ms);
   }
 }

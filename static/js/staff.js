@@ -55,6 +55,10 @@ const page = {
   openStudent: (person, back) => openView("#students", () => students.open(person, () => openView("#sections", back))),
   compose: (audience) => openView("#alerts", () => composer.compose(audience)),
   termTitle: (id) => terms.title(id),
+  hasTerm: async (id) => {
+    if (!terms.loaded) await terms.load();
+    return terms.has(id);
+  },
   hasOpening: async (id) => {
     await terms.load();
     return terms.hasOpening(id);
@@ -148,6 +152,7 @@ function onTerm() {
   if (term === currentTerm) return;
   currentTerm = term;
   $("export").href = `/api/v1/export/schedule.csv${query({ term })}`;
+  $("exports").hidden = false;
   $("oneroster").href = `/api/v1/export/oneroster.zip${query({ term })}`;
   lastEnrolled.clear();
   overview.reset();

@@ -125,6 +125,10 @@ export class Terms {
     return this.#items.find((term) => term.id === id)?.title || id;
   }
 
+  has(id) {
+    return this.#items.some((term) => term.id === id);
+  }
+
   /** Whether an opening time is set. A term that is not known has none. */
   hasOpening(id) {
     return Boolean(this.#items.find((term) => term.id === id)?.opens_at);

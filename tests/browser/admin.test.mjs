@@ -278,6 +278,20 @@ test("the first background import is shown as running before it is counted", asy
   assert.deepEqual(texts, ["An import is running in the background.", "2 imports have run in the background so far.", "2 imports ran in the background."]);
 });
 
+test("people and the audit trail are read when their views are opened, and again later", async () => {
+  const page = await openAdmin("#sessions");
+  await until(page, () => document.querySelector("#session-rows tr"));
+  const read = () => page.evaluate(() => performance.getEntriesByType("resource").map(({ name }) => name).filter((name) => /v1\/admin\/(audit|users)/.test(name)));
+  assert.deepEqual(await read(), []);
+  for (const user of ["later1", "later2"]) {
+    await hub.ask("admin", "PUT", `/api/v1/admin/users/${user}`, { role: "student", password: "long enough to use" });
+    for (const [view, rows] of [["audit", "#audit-rows"], ["people", "#people tbody"]]) {
+      await page.click(`#views a[href='#${view}']`);
+      await until(page, ([rows, user]) => document.querySelector(rows).textContent.includes(user), [rows, user]);
+    }
+  }
+});
+
 test("the audit trail is filtered by action and time", async () => {
   await waitUntilIdle();
   await hub.ask("admin", "POST", "/api/v1/admin/demo", { users: 7, seconds: 1, target: "hub" });

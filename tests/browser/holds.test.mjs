@@ -45,6 +45,38 @@ test("no Register button is emphasized while a hold blocks registration", async 
   assert.match(await page.locator("#rows .act .strong").textContent(), /Register/);
 });
 
+test("a hold that is lifted while the page is open disappears, and so does the refusal", async () => {
+  hub.mint("hila", "student");
+  // The pause between two readings of the terms becomes a hundredth.
+  const script = "const set = setTimeout; window.setTimeout = (then, ms, ...more) => set(then, ms > 20_000 ? ms / 100 : ms, ...more);";
+  const page = await open(chrome, hub, "/?term=holds", { user: "hila", script });
+  await rows(1)(page);
+  // The page learns of a hold that is placed while it is open from the refusal.
+  await hub.ask("staff", "PUT", "/api/v1/students/hila", { holds: [HOLD] });
+  await row(page, "Calculus I").getByRole("button", { name: /^Register/ }).click();
+  await holds(page).waitFor();
+  await row(page, "Calculus I").getByText("There's a hold on your account from Library.").waitFor();
+  await hub.ask("staff", "PUT", "/api/v1/students/hila", { holds: [] });
+  await until(page, () => !document.querySelector("#holds li") && !document.querySelector(".row .result p") && document.querySelector("#rows .act .strong"));
+  assert.deepEqual(page.wrong, []);
+});
+
+test("on a phone, the bar at the foot says that a hold blocks registration, and until when it was open", async () => {
+  hub.mint("helen", "student");
+  await hub.term("over", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
+  await hub.ask("staff", "PUT", "/api/v1/students/helen", { holds: [HOLD] });
+  const page = await open(chrome, hub, "/?term=holds", { user: "helen", width: 390, height: 844 });
+  const bar = page.locator("#opening");
+  await bar.getByText("A hold on your account blocks registration.").waitFor();
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await bar.getByText("A hold on your account").waitFor({ state: "hidden" });
+  await page.setViewportSize({ width: 390, height: 844 });
+  await hub.ask("staff", "PUT", "/api/v1/terms/over", { closes_at: new Date(Date.now() - 1000).toISOString() });
+  await page.goto(`${hub.url}/?term=over`);
+  await bar.getByText(/^Closed .*You keep the sections you have\.$/).waitFor();
+  assert.deepEqual(page.wrong, []);
+});
+
 test("a refusal for a hold names the office", async () => {
   hub.mint("hugo", "student");
   await hub.ask("staff", "PUT", "/api/v1/students/hugo", { holds: [HOLD] });

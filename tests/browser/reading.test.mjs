@@ -48,6 +48,8 @@ test("rows grow when text is twice as large", async () => {
         assert.equal(await page.evaluate(() => getComputedStyle(document.documentElement).fontSize), "32px");
         await until(page, (rows) => Number(document.querySelector(`${rows}[data-index="1"]`).style.transform.match(/\d+/)[0]) >= document.querySelector(`${rows} .line`).offsetHeight, rows);
         assert.deepEqual(await clipped(page, rows), [], `${where} at ${width} px`);
+        const lines = await page.$$eval("header :is(button, .button)", (all) => all.map((one) => [one.textContent, one.getBoundingClientRect().height / 32]));
+        assert.deepEqual(lines.filter(([, height]) => height > 3), [], `no button of the header breaks a word at ${width} px`);
         await page.context().close();
       }
     }

@@ -159,7 +159,7 @@ for (const width of WIDTHS) {
     await page.getByRole("button", { name: /Omitir 1 línea/ }).click();
     await shows(page, "Aún no se ha cambiado nada");
     await page.evaluate(() => { for (const el of document.querySelectorAll("#task details")) el.open = true; });
-    await shows(page, "el límite de créditos.*MATH 151 .* y CHEM 101 .* están en B1 a la vez: lun, mié, vie 09:00-09:50");
+    await shows(page, "el límite de créditos.*MATH 151 .* y CHEM 101 .* están en B1 a la vez: lun, mié, vie 9:00.9:50 a\\.m\\.");
     assert.equal(await page.locator("#task [lang=en]").count(), 0);
     await checkState(page, "a checked file");
   });

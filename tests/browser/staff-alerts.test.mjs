@@ -156,6 +156,9 @@ test("a scheduled alert uses the college's time zone and can be cancelled", asyn
   const page = await openStaff();
   await compose(page, "Term begins", "Welcome.");
   await page.selectOption("#alert-form [name=when]", "at");
+  // Until the time is entered, the preview has none.
+  assert.doesNotMatch(await page.textContent("#preview footer"), /\d:\d\d/);
+  assert.equal(await page.textContent("#send-button"), "Schedule alert");
   await page.fill("#alert-form [name=starts_at]", "2099-01-12T08:00");
   await page.selectOption("#alert-form [name=lasts]", "24");
   await shows(page, "#send-times", "Will be sent Mon, Jan 12, 2099, 8:00 AM EST\\. Active until Tue, Jan 13, 2099, 8:00 AM EST\\.");

@@ -139,9 +139,22 @@ test("a saved mapping is used for the next file with the same columns", async ()
 test("a missing column is reported once", async () => {
   const page = await openImport();
   await check(page, "Nr,course,Platz\n30001,AB 101,10\n");
-  await shows(page, "3 required fields have no column yet");
+  await shows(page, "3 required fields have no column yet: Term, CRN, and Capacity\\.");
   const problems = await page.locator("#task .columns .stop").allTextContents();
   assert.equal(problems.filter((text) => /CRN|`crn`/.test(text)).length, 1, problems.join("\n"));
+});
+
+test("a file with other separators or without a header is explained", async () => {
+  const page = await openImport();
+  await check(page, "crn|course|capacity\n30001|AB 101|10\n");
+  await shows(page, "Each line is a single column\\. Save the file with commas");
+  await page.getByRole("button", { name: "Start over with another file" }).click();
+  await check(page, "30001,AB 101,10\n30002,AB 102,20\n");
+  await shows(page, "Line 1 is read as the header, but it looks like data");
+  await page.getByRole("button", { name: "Start over with another file" }).click();
+  await check(page, "Nr,course,Platz\n30001,AB 101,10\n");
+  await shows(page, "3 required fields");
+  assert.doesNotMatch(await page.textContent("#task"), /looks like data|single column/);
 });
 
 test("a built-in mapping is chosen, and its name is refused for another mapping, with the reason", async () => {
@@ -223,7 +236,7 @@ async function follow(page, name, term) {
     await page.getByRole("button", { name: /^Apply \d+ change/ }).click();
     await shows(page, "Imported\\.");
   }
-  await page.getByRole("button", { name: "Start over with another file" }).click();
+  await page.getByRole("button", { name: /^(Start over with|Import) another file$/ }).click();
   await until(page, () => !document.querySelector("#import-form").hidden);
 }
 

@@ -44,6 +44,25 @@ test("a file is checked, its errors shown by line, and then applied", async () =
   await until(page, () => document.querySelector("#which-term").value === "file" && document.querySelectorAll(".srow").length === 2);
 });
 
+test("a checked file says if its term is new, or another one than the page shows", async () => {
+  await hub.term("elsewhere", ["1,MATH 1,One,A01,lecture,4,10,0,,,"], { title: "Summer 2031" });
+  const page = await openImport();
+  await choose(page, "brand-new,1,MATH 1,One,10");
+  await check(page);
+  await shows(page, "There is no term brand-new yet\\. Applying the file creates it\\.");
+  await page.reload();
+  await shows(page, "There is no term brand-new yet");
+  await page.getByRole("button", { name: "Start over with another file" }).click();
+  await choose(page, "elsewhere,1,MATH 1,One,11");
+  await check(page);
+  await shows(page, "The file is for Summer 2031\\. This page shows desk\\.");
+  await page.getByRole("button", { name: "Start over with another file" }).click();
+  await choose(page, "desk,1,MATH 151,Calculus I,3");
+  await check(page);
+  await shows(page, "Nothing has changed yet");
+  assert.doesNotMatch(await page.textContent("#task"), /There is no term|The file is for/);
+});
+
 test("after an import into a term without an opening time, the report says that registration stays closed", async () => {
   const page = await openImport();
   await choose(page, "closed,1,MATH 1,One,10");
@@ -54,7 +73,7 @@ test("after an import into a term without an opening time, the report says that 
   await until(page, () => document.body.dataset.view === "terms");
   await hub.ask("staff", "PUT", "/api/v1/terms/closed", { opens_at: new Date(Date.now() + 3_600_000).toISOString() });
   await page.goBack();
-  await page.getByRole("button", { name: "Start over with another file" }).click();
+  await page.getByRole("button", { name: "Import another file" }).click();
   await choose(page, "closed,1,MATH 1,One,11");
   await check(page);
   await page.getByRole("button", { name: "Apply 1 change from schedule.csv" }).click();
@@ -256,7 +275,7 @@ test("a checked import and its file survive a reload", async () => {
   await page.getByRole("button", { name: "Apply 1 change from schedule.csv" }).click();
   await shows(page, "Imported");
   assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/desk-3")).title, "Organic chemistry");
-  await page.getByRole("button", { name: "Start over with another file" }).click();
+  await page.getByRole("button", { name: "Import another file" }).click();
   await until(page, () => !document.querySelector("#import-form").hidden && !document.querySelector("#task").firstChild);
   await page.reload();
   await until(page, () => document.querySelector("#which-term option"));

@@ -47,7 +47,7 @@ test("the seat map works by keyboard alone", async () => {
   await page.keyboard.press("ArrowRight");
   await until(page, () => /PHYS 101.*Full.*1 of 1 seat taken/.test(document.activeElement.getAttribute("aria-label")));
   await page.keyboard.press("Enter");
-  await until(page, () => document.activeElement.matches(".srow .name[aria-expanded=true]") && /PHYS 101/.test(document.activeElement.textContent));
+  await until(page, () => document.activeElement.matches(".srow .name[aria-expanded=true]") && /PHYS 101 .*CRN \d/.test(document.activeElement.textContent));
 });
 
 test("capacity is edited in place; a cancellation needs confirmation", async () => {

@@ -56,7 +56,7 @@ test("a plan shows overlaps, and Register appears at the opening", async () => {
   await hub.term("soon", WEEK, { opensIn: 3600 });
   const page = await open(chrome, hub, "/?term=soon", { user: "student" });
   await rows(5)(page);
-  for (const crn of ["A01 lectureChemistry", "A01 lectureCalculus", "A01 lecturePhysics", "S01"]) await row(page, crn).getByRole("button", { name: /^Add to plan/ }).click();
+  for (const crn of [/A01 lecture.*Chemistry/, /A01 lecture.*Calculus/, /A01 lecture.*Physics/, "S01"]) await row(page, crn).getByRole("button", { name: /^Add to plan/ }).click();
   await until(page, () => document.querySelectorAll("#schedule-rows > li").length === 4);
   assert.match(await page.textContent("#conflicts"), /MATH 151.*PHYS 101.*overlap.*9:30/);
   assert.match(await row(page, "A02").locator(".who").textContent(), /You already planned CHEM 101/);
@@ -79,6 +79,17 @@ test("a plan shows overlaps, and Register appears at the opening", async () => {
   await until(page, () => /Dropped/.test(document.querySelector("#schedule-rows").textContent));
   assert.deepEqual(await hub.registrations("student", "soon"), ["2 enrolled", "3 waitlisted", "5 enrolled"]);
   assert.deepEqual(page.wrong, []);
+});
+
+test("the countdown states once when registration opens, on a phone and in a wide window", async () => {
+  await hub.term("evening", WEEK, { opensIn: 40_000 });
+  for (const width of [390, 1280]) {
+    const page = await open(chrome, hub, "/?term=evening", { user: "student", width });
+    await rows(5)(page);
+    await page.locator("#opening").getByText(/this page updates automatically/).waitFor();
+    assert.equal((await page.locator("#opening").innerText()).match(/Opens \w+, .*\d:\d\d [AP]M E[SD]T\./g)?.length, 1, `${width} px`);
+    await page.context().close();
+  }
 });
 
 test("a swap is offered before any refusal in an open row and on the page of a section", async () => {
@@ -108,7 +119,7 @@ test("a waitlisted student is enrolled when a seat opens", async () => {
   await hub.ask("student2", "PUT", "/api/v1/me/registrations/line-3");
   const page = await open(chrome, hub, "/?term=line", { user: "student" });
   await rows(5)(page);
-  await row(page, "A01 lectureChemistry").getByRole("button", { name: /^Join waitlist/ }).click();
+  await row(page, /A01 lecture.*Chemistry/).getByRole("button", { name: /^Join waitlist/ }).click();
   await until(page, () => /1st on the waitlist/.test(document.querySelector("#schedule-rows").textContent));
   await page.evaluate(() => document.querySelector("#q").focus());
   await hub.ask("student2", "DELETE", "/api/v1/me/registrations/line-3");

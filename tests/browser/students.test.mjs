@@ -94,6 +94,7 @@ test("a refusal is overridden by its code with a reason, and the next refusal is
   assert.equal(await page.textContent(".student-file > p.good"), "", "the result of the last change is gone");
   await shows(page, "Refused: time conflict");
   assert.equal(await page.locator(".picker li").count(), 1);
+  assert.match(await page.locator(".picker li").textContent(), /lecture CRN \d/);
   await press(page, "Override and continue");
   await shows(page, "Enter a reason. Nothing was changed.");
   assert.equal(await page.getAttribute(".change textarea", "aria-invalid"), "true");

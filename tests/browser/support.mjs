@@ -223,7 +223,7 @@ export const until = (page, test, argument) =>
 
 /** Waits for this number of search results. */
 export const rows = (n) => (page) => until(page, (n) => document.querySelectorAll(".row").length === n, n);
-/** The search result that contains this text. */
+/** The search result that contains this text, or that matches this pattern. */
 export const row = (page, text) => page.locator(".row", { hasText: text });
 
 /** Presses Tab until the focus is on an element that matches `selector`. */

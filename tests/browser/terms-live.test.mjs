@@ -78,10 +78,12 @@ test("the first term of an empty hub appears in open pages", async () => {
     const [staff, visitor] = await Promise.all([open(chrome, empty, "/staff#terms", { user: "admin" }), open(chrome, empty, "/")]);
     await until(staff, () => !document.querySelector("#no-terms").hidden);
     await isLive(visitor);
+    assert.equal(await staff.$eval("#exports", (el) => el.hidden), true, "without a term there is no schedule to download");
     await empty.ask("admin", "PUT", "/api/v1/terms/first", { title: "First" });
     const from = Date.now();
     for (const page of [staff, visitor]) await option(page, "first", "First");
     await staff.locator(".term-card", { hasText: "First" }).waitFor();
+    await until(staff, () => !document.querySelector("#exports").hidden && /term=first/.test(document.querySelector("#export").href));
     assert.ok(Date.now() - from < 30_000, "the pages do not wait for the next check of a closed term");
   } finally {
     await empty.end();

@@ -22,6 +22,9 @@ const actionText = (action) => has(`audit.${action}`) ? t(`audit.${action}`) : a
 
 export class Audit {
   #requests = 0;
+  #isRunning = false;
+  /** Whether older entries than those of the first page are shown. */
+  #isLong = false;
   #lastDay = "";
 
   constructor() {
@@ -30,11 +33,21 @@ export class Audit {
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.#load(); });
     // The fields are cleared after the event.
     this.form.addEventListener("reset", () => setTimeout(() => this.#load()));
+    addEventListener("hashchange", () => this.#opened());
   }
 
   run(running) {
-    if (running) return this.#load();
+    this.#isRunning = running;
+    if (running) return this.#opened();
     put($("audit-rows"));
+  }
+
+  /**
+   * Reads the newest entries each time the view is opened: the administrator may look for what was just done. A reader of
+   * older entries stays there. Nothing is read before, since the audit trail records who reads it.
+   */
+  #opened() {
+    if (this.#isRunning && location.hash === "#audit" && !this.#isLong) return this.#load();
   }
 
   /** Loads the first page, or the page at `cursor`. */
@@ -48,6 +61,7 @@ export class Audit {
         limit: PAGE_SIZE, cursor,
       })}`);
       if (request !== this.#requests) return;
+      this.#isLong = Boolean(cursor);
       if (!cursor) {
         put($("audit-rows"));
         this.#lastDay = "";

@@ -24,6 +24,9 @@ const viewLink = (label, view, form, name, user) => h("a", {
 
 export class Users {
   #requests = 0;
+  #isRunning = false;
+  /** Whether more people than those of the first page are shown. */
+  #isLong = false;
   #ownName = "";
 
   constructor() {
@@ -40,15 +43,25 @@ export class Users {
     put($("people"), h("form", { class: "inline", role: "search", onsubmit: (event) => event.preventDefault() },
       h("label", { class: "field wide" }, h("span", null, t("users.query")), this.search), this.add),
     this.addForm, this.summary, this.table, this.more);
+    addEventListener("hashchange", () => this.#opened());
   }
 
   async run(running, user) {
     this.#ownName = user?.username;
+    this.#isRunning = running;
     put(this.addForm);
     this.add.hidden = false;
     if (!running) return put(this.rows);
     if (wasOpen(ADD_FORM, user)) this.#showAddForm();
-    await this.#load();
+    await this.#opened();
+  }
+
+  /**
+   * Reads the people each time the view is opened, unless a row is being edited or more of them are shown. Nothing is read
+   * before, since the audit trail records who reads the list.
+   */
+  async #opened() {
+    if (this.#isRunning && location.hash === "#people" && !this.#isLong && !this.rows.querySelector(".expanded")) await this.#load();
   }
 
   /** Loads the first page, or the page at `cursor`. */
@@ -59,6 +72,7 @@ export class Users {
     try {
       const { items, next, total } = await api.get(`${PATH}${query({ q, limit: PAGE_SIZE, cursor })}`);
       if (request !== this.#requests) return;
+      this.#isLong = Boolean(cursor);
       const rows = items.map((user) => this.#row(user));
       if (cursor) this.rows.append(...rows); else put(this.rows, rows);
       const shown = this.rows.querySelectorAll("tr:not(.expanded)").length;

@@ -199,7 +199,7 @@ export class Composer {
     const alert = this.read();
     // An urgent alert asks for confirmation by default. A choice that the user made is not overruled.
     if (!this.#ackChanged) requires_ack.checked = alert.requires_ack = isUrgent(alert);
-    put($("send-button"), t(this.#sendLabel(alert)));
+    put($("send-button"), t(this.#sendLabel()));
     put($("send-times"), [
       alert.starts_at && t("alert.will_send", { at: dateTime(alert.starts_at) }),
       alert.expires_at && t("alert.active_until", { at: dateTime(alert.expires_at) }),
@@ -207,9 +207,14 @@ export class Composer {
     this.#drawPreview(alert);
   }
 
-  #sendLabel({ starts_at }) {
+  /** Whether the alert is sent at a set time, which may not be entered yet. */
+  get #isScheduled() {
+    return this.form.elements.when.value === "at";
+  }
+
+  #sendLabel() {
     if (this.#basis) return this.#basis.isAllClear ? "alert.all_clear.button" : "alert.correct.button";
-    return starts_at ? "alert.schedule.button" : "alert.send.button";
+    return this.#isScheduled ? "alert.schedule.button" : "alert.send.button";
   }
 
   /** Draws the same card that the student page draws. */
@@ -219,7 +224,7 @@ export class Composer {
     const action = (closable || alert.requires_ack) && h("span", { class: "button quiet" }, t("alerts.ack"));
     const shown = {
       ...alert, title: alert.title || t("alert.title"), message: alert.message || t("alert.message.short"),
-      created_at: alert.starts_at ?? new Date(hubNow()).toISOString(),
+      created_at: alert.starts_at ?? (this.#isScheduled ? null : new Date(hubNow()).toISOString()),
     };
     put($("preview"), h("div", { class: `as-${kind}` }, alertCard(shown, closable, { needsAck: alert.requires_ack, action })));
     put($("preview-note"), t(`alert.as.${kind}`));

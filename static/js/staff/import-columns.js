@@ -5,6 +5,7 @@ import { codedText } from "../coded-text.js";
 import { button, debounce, field as labelled, h, put } from "../dom.js";
 import { has, i18n, t } from "../i18n.js";
 import { richText } from "../rich-text.js";
+import { joinList } from "../words.js";
 import { putSheets } from "./import-choices.js";
 import { withField } from "./import-map.js";
 import { progressOf, ProgressText } from "./import-progress.js";
@@ -29,6 +30,10 @@ const SUGGESTIONS_MAX = 3;
 const HEADER_LINE_MAX = 1000;
 
 const columnName = ({ index, name }) => name || t("columns.no_name", { n: index });
+/** Matches the name of a column that is a number or a time, as in a line of data. */
+const isData = ({ name }) => /^\d[\d.,:\s-]*$/.test(name);
+/** A header with at least this many such names is a line of data. */
+const DATA_NAMES_MIN = 2;
 /** The codes of errors about a missing column. Such errors are shown as missing fields. */
 const MISSING_COLUMN_CODES = ["no_term_column", "no_section_columns", "no_course_column", "no_capacity_column", "no_user_column"];
 const isAboutColumns = ({ code }) => MISSING_COLUMN_CODES.includes(code);
@@ -114,11 +119,11 @@ export class ColumnsStep {
     if (isCurrent) this.#drawSheets(state);
     this.#drawProfiles();
     this.#drawProblems(state, errors);
-    const missing = required(state).length;
-    const isReady = state.columns.length > 0 && missing === 0;
+    const missing = required(state).map(({ field }) => fieldName(field));
+    const isReady = state.columns.length > 0 && missing.length === 0;
     this.next.disabled = !isReady || !isCurrent;
     const rejected = isReady && state.refused > 0 ? t("columns.rejected", { n: state.refused }) : "";
-    this.#show(isReady ? `${t("columns.ready")} ${rejected}`.trim() : state.columns.length ? t("columns.missing", { n: missing }) : "",
+    this.#show(isReady ? `${t("columns.ready")} ${rejected}`.trim() : state.columns.length ? t("columns.missing", { n: missing.length, fields: joinList(missing) }) : "",
       isReady && !rejected ? "good" : "careful");
   }
 
@@ -240,8 +245,16 @@ export class ColumnsStep {
     const total = Math.max(others.length, (state.errors_total ?? 0) - (errors.length - others.length));
     const more = total > ERRORS_MAX && h("li", null, t("columns.error.more", { n: total - ERRORS_MAX }));
     const maybe = optional(state).map((one) => h("li", { class: "careful" }, text(one), suggestions(one)));
-    const all = [...missing, ...rejected, more, ...maybe].filter(Boolean);
+    const all = [this.#hint(state), ...missing, ...rejected, more, ...maybe].filter(Boolean);
     put(this.problems, all.length ? h("ul", null, all) : h("p", { class: "none" }, t("columns.none")));
+  }
+
+  /** Returns why no column is known: the file has other separators, or its first line is not a header. */
+  #hint(state) {
+    if (!required(state).length) return null;
+    if (state.columns.length === 1) return h("li", { class: "stop" }, t("columns.one"));
+    const isWithoutHeader = state.columns.filter(isData).length >= DATA_NAMES_MIN;
+    return isWithoutHeader && h("li", { class: "stop" }, t("columns.no_header", { line: String(state.header_line || 1) }));
   }
 
   /** Uses a suggested column. The button disappears, so the focus moves to the choice that it made. */

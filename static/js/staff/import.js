@@ -34,12 +34,14 @@ export class ImportView {
   #place = null;
   #uploading = null;
   #isRunning = false;
+  /** Whether the term of the checked file does not exist yet. */
+  #isNewTerm = false;
   /** Whether the term of the applied import has no opening time, so that its registration stays closed. */
   #neverOpens = false;
 
   /**
-   * `page`: `{nameOf(id), termTitle(id), hasOpening(id), ensure(ids), show(id), showTerm(id), compose(audience)}`.
-   * `onapplied()` is called after an import was applied.
+   * `page`: `{nameOf(id), term(), termTitle(id), hasTerm(id), hasOpening(id), ensure(ids), show(id), showTerm(id),
+   * compose(audience)}`. `onapplied()` is called after an import was applied.
    */
   constructor(live, page, onapplied = () => {}) {
     this.#live = live;
@@ -186,6 +188,7 @@ export class ImportView {
       // Sections of a term that is not shown have no name yet.
       if (state.state !== "running") await this.page.ensure(namedSections(state));
       const hasTerm = state.state === "done" && !state.dry_run && state.term;
+      this.#isNewTerm = Boolean(state.dry_run && state.term) && !await this.page.hasTerm(state.term);
       this.#neverOpens = Boolean(hasTerm) && !await this.page.hasOpening(state.term);
     } catch (problem) {
       if (problem.status !== 404) throw problem;
@@ -297,16 +300,26 @@ export class ImportView {
       applicable && !file && h("span", null, `${t("import.choose_again")} `),
       !dry_run && done && state.term && button(t("import.view"), () => this.page.showTerm(state.term), { class: "primary" }),
       " ", dry_run && file && !isOfStudents && state.columns.length > 0 && [button(t("columns.change"), () => this.#openColumns(state)), " "],
-      button(t("columns.restart"), () => this.#reset(), { class: "quiet" }));
+      button(t(done && !dry_run ? "import.another" : "columns.restart"), () => this.#reset(), { class: "quiet" }));
     const again = dry_run && file && { clock: this.#options.clock, check: (changed) => this.#start({ ...this.#options, ...changed }) };
     const check = (...args) => this.#checkCorrected(...args);
     const note = correctionsNote(state, this.#options, corrected, dry_run && isEditable(state, file) && check);
     const correct = dry_run && isEditable(state, file) ? corrector(state, this.#options, check) : null;
     const opening = this.#neverOpens && this.#openingNote(state.term);
-    put($("task"), report({ ...state, name: this.#options.name }, this.page, [note, nextSteps, opening], again, correct));
+    const term = applicable && this.#termNote(state.term);
+    put($("task"), report({ ...state, name: this.#options.name }, this.page, [note, term, nextSteps, opening], again, correct));
     if (!corrected) return;
     const isWrong = !corrected.undone && state.errors.some(({ line }) => line === corrected.line);
     if (!isWrong || !reopen($("task"), corrected.line)) note.focus();
+  }
+
+  /** Returns a note that the file is for a new term, or for another one than the page shows; null for the term of the page. */
+  #termNote(term) {
+    const { page } = this;
+    const current = page.term();
+    if (!term || term === current) return null;
+    const text = this.#isNewTerm ? t("import.new_term", { term }) : t("import.other_term", { term: page.termTitle(term), current: page.termTitle(current) });
+    return h("p", { class: "careful" }, text);
   }
 
   /** Returns a note that no student can register yet, with a link for those who may set the time. */

@@ -49,7 +49,7 @@ export class SectionRow {
     this.key = "";
     const section = this.list.page.catalogue.get(id);
     put(this.course, section.course);
-    put(this.details, [section.section, componentName(section), section.crn].filter(Boolean).join(" "));
+    put(this.details, [section.section, componentName(section), `${t("section.crn")} ${section.crn}`].filter(Boolean).join(" "));
     put(this.title, section.title ?? "");
     put(this.times, meetingTexts(section, true).join("; "));
     put(this.instructor, section.instructor ?? t("section.no_instructor"));

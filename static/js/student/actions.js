@@ -122,10 +122,11 @@ export class Actions {
   }
 
   /**
-   * Returns whether the reason of a refusal is true now: the section is full, or a section that was in the way is
-   * registered.
+   * Returns whether the reason of a refusal is true now: the section is full, a section that was in the way is
+   * registered, or a hold blocks registration.
    */
   isBlocked(id, problem) {
+    if (problem.code === "hold") return this.page.terms.isHeld;
     return isAboutSeats(problem) ? this.kind(id) !== "open" : this.#inTheWay(problem).length > 0;
   }
 
@@ -134,8 +135,8 @@ export class Actions {
   }
 
   /**
-   * Returns the refusal that remains: null once a seat of the full section has opened, or the sections that were in the
-   * way have been dropped; see `Registrations.recordBlocked`.
+   * Returns the refusal that remains: null once a seat of the full section has opened, the sections that were in the
+   * way have been dropped, or the hold has been lifted; see `Registrations.recordBlocked`.
    */
   #remaining(id, { problem, wasBlocked }) {
     if (!wasBlocked) return problem;

@@ -48,11 +48,12 @@ export class Opening {
   }
 
   soon({ term, window, inPlan, isLoaded }) {
+    const opens = t("term.opens", { at: dateTime(window.opens) });
     return [
       h("p", { class: "state" }, t(term.mine ? "term.opens_in.me" : "term.opens_in", { term: term.title || term.id })),
       h("p", { class: "left" }, h("strong", { id: "left", role: "timer" })),
-      h("p", { class: "none auto-note" }, t("term.auto")),
-      h("p", { class: "none wide-only" }, t("term.opens", { at: dateTime(window.opens) }), " ", isLoaded && (inPlan ? t("term.ready", { n: inPlan }) : t("term.plan_now"))),
+      h("p", { class: "none auto-note" }, h("span", { class: "narrow-only" }, opens, " "), t("term.auto")),
+      h("p", { class: "none wide-only" }, opens, " ", isLoaded && (inPlan ? t("term.ready", { n: inPlan }) : t("term.plan_now"))),
     ];
   }
 
@@ -70,14 +71,16 @@ export class Opening {
         h("p", { class: "careful", hidden: !isHeld && !doubtful }, t(warning, { n: doubtful })),
         h("p", { class: "none wide-only" }, t("term.open"), ". ", closes)];
     }
-    return [state, closesLine, isLoaded && h("p", { class: "none wide-only" }, t(inPlan ? "term.done" : "term.nothing"))];
+    // On a wide page, the holds are below it.
+    const held = isHeld && h("p", { class: "careful narrow-only" }, t("term.held"));
+    return [state, held, closesLine, isLoaded && !isHeld && h("p", { class: "none wide-only" }, t(inPlan ? "term.done" : "term.nothing"))];
   }
 
   over({ window }) {
-    return [h("p", { class: "state" }, h("strong", null, t("term.over"))), h("p", { class: "none wide-only" }, t("term.closed", { at: dateTime(window.closes) }))];
+    return [h("p", { class: "state" }, h("strong", null, t("term.over"))), h("p", { class: "none auto-note" }, t("term.closed", { at: dateTime(window.closes) }))];
   }
 
   unset() {
-    return [h("p", { class: "state" }, h("strong", null, t("term.unset"))), h("p", { class: "none wide-only" }, t("term.unset.hint"))];
+    return [h("p", { class: "state" }, h("strong", null, t("term.unset"))), h("p", { class: "none auto-note" }, t("term.unset.hint"))];
   }
 }

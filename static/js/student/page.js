@@ -68,7 +68,7 @@ page.opening = new Opening(page);
 const alerts = page.alerts = new Alerts(page.live);
 // Most visits need no repeated requests.
 const repeating = setInterval(async () => {
-  if (page.live.failures === 0 && (page.terms.open || !page.terms.loaded)) return;
+  if (page.live.failures === 0 && !page.terms.isHeld && (page.terms.open || !page.terms.loaded)) return;
   clearInterval(repeating);
   const [{ pollTerms, pollWhileDisconnected }] = await loadAll(["../poll.js"]);
   pollTerms(page.terms);

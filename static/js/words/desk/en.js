@@ -18,7 +18,7 @@ export default {
   "roster.name": "Name",
   "roster.student": "Help {name}",
   "roster.since": "Since",
-  "roster.enrolled.none": "No students enrolled yet.",
+  "roster.enrolled.none": "No students enrolled.",
   "roster.waiting": "Waiting: {n}",
   "roster.position": "Position",
   "roster.position.group": "{nth} ({group})",

@@ -18,7 +18,7 @@ export default {
   "roster.name": "Nombre",
   "roster.student": "Ayudar a {name}",
   "roster.since": "Desde",
-  "roster.enrolled.none": "Aún no hay estudiantes inscritos.",
+  "roster.enrolled.none": "No hay estudiantes inscritos.",
   "roster.waiting": "En espera: {n}",
   "roster.position": "Lugar",
   "roster.position.group": "{nth} ({group})",
