@@ -2,7 +2,7 @@
 
 import { Problem } from "./api.js";
 
-/** The longest pause after failures. It is short, so that a page recovers soon after the hub does. */
+/** The longest pause after failures, before `spread`: short, so that a page recovers soon after the hub does. */
 const RETRY_MS_MAX = 20_000;
 /** The longest `Retry-After` that is respected. */
 const RETRY_AFTER_MS_MAX = 60_000;
@@ -116,7 +116,7 @@ export function pollWhileDisconnected(live, request) {
   }).start(GRACE_MS);
 }
 
-/** Reads the terms repeatedly while the current one is not open. */
+/** Reads the terms repeatedly while the current one is not open, or while there is none. */
 export function pollTerms(terms) {
   for (const [ms, isNeeded] of [[TERMS_MS, () => terms.current && !terms.open], [NO_TERM_MS, () => terms.loaded && !terms.current]]) {
     new Poller((signal) => terms.load(signal), { ms, isNeeded }).start(ms);
