@@ -13,7 +13,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** The sections of the term `read`. */
+/** The number of sections in the term `read`. */
 const SECTIONS = 41;
 const student = { user: "student" };
 const listed = (page) => until(page, () => document.querySelectorAll(".row .act button").length > 5 && document.querySelector("#live").dataset.state === "live");

@@ -15,7 +15,7 @@ const tables = await Promise.all(["en", "es"].map(async (language) => {
 }));
 /** A regular expression for a part of a text: a placeholder matches any text, `{n}` a number, other text itself. */
 const source = (part) => part === "{n}" ? "[\\d.,]+" : /^\{\w+\}$/.test(part) ? ".+" : part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-/** The texts of a language as the sources of regular expressions. Each placeholder stands for any text. */
+/** The texts of each language as the sources of regular expressions; see `source`. */
 const [english, spanish] = tables.map((texts) => [...new Set(texts.map((text) => text.trim()))]
   .filter((text) => /\p{L}{3}/u.test(text.replace(/\{\w+\}/g, "")))
   .map((text) => `^${text.split(/(\{\w+\})/).map(source).join("")}$`));

@@ -37,7 +37,7 @@ test("missing columns are chosen above the first rows, and the file is applied",
   await check(page, FILE.replaceAll("TERM", "cols"));
   await shows(page, "required fields have no column yet");
   assert.equal(await step(page), "Columns");
-  // The title was taken for the header, which has no known name.
+  // The hub has taken the title line for the header.
   await page.getByLabel("Header line").fill("2");
   await page.getByLabel("Header line").press("Tab");
   await until(page, () => document.querySelector("#task table td + th")?.nextElementSibling?.textContent === "Nr" || /Nr/.test(document.querySelector("#task thead").textContent));

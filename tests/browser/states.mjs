@@ -7,7 +7,7 @@ import { createHmac } from "node:crypto";
 import { csvFile, open, until } from "./support.mjs";
 
 const PASSWORD = "correct horse 1";
-/** The terms and users of the states on a hub with the demonstration college. */
+/** Prepares a hub with the demonstration college for the states. Returns the terms and sections that they use. */
 export async function college(hub) {
   const terms = (await hub.ask("student", "GET", "/api/v1/terms")).items;
   const term = terms.find(({ opens_at }) => Date.parse(opens_at) < Date.now()).id;
@@ -16,7 +16,7 @@ export async function college(hub) {
   const later = (await hub.ask("student", "GET", `/api/v1/sections?term=${soon}&limit=5000`)).items;
   const overlap = (a, b) => a.meetings.some((x) => b.meetings.some((y) => x.start && y.start && x.start < y.end && y.start < x.end && x.days.some((day) => y.days.includes(day))));
   const subject = (one) => one.course.split(" ")[0];
-  /** Three sections that fit together, one that is full, one that overlaps. */
+  /** Three sections that fit together. */
   const week = [];
   for (const section of items) {
     const fits = section.open > 5 && section.meetings[0]?.start && section.credits > 2;
@@ -305,7 +305,7 @@ export function totp(secret, step) {
   return String((hash.readUInt32BE(hash.at(-1) & 15) & 0x7fffffff) % 1_000_000).padStart(6, "0");
 }
 
-/** The states of the pages of accounts, instructors, guardians, and of the API. */
+/** The states of the other pages: accounts, instructors, guardians, the documentation, an error, and no JavaScript. */
 function otherStates(hub, chrome) {
   const signIn = async (page, user) => {
     await page.fill("#sign-in [name=username]", user);

@@ -134,7 +134,7 @@ test("two students want the last seat: one gets it, one may wait", async () => {
   await until(refused, () => /1st on the waitlist/.test(document.querySelector("#schedule-rows").textContent));
 });
 
-test("a drop can be undone until the page closes", async () => {
+test("a drop can be undone, and is sent when the page closes", async () => {
   await hub.term("drop", WEEK);
   for (const crn of [1, 5]) await hub.ask("student", "PUT", `/api/v1/me/registrations/drop-${crn}`);
   const page = await open(chrome, hub, "/?term=drop", { user: "student" });

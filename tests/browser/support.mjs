@@ -18,7 +18,7 @@ const CHROMIUM = [process.env.CHROMIUM, ...["chromium-headless-shell", "chromium
   .find((one) => one && existsSync(one));
 /** The timeout of every wait: generous, since a test machine may be busy. */
 export const WAIT_MS_MAX = 90_000;
-/** Delays each request of a page to the API by up to this time, which reveals tests that do not wait for the response. */
+/** Delays each request of a page to the API by up to this time, which reveals tests that do not wait for responses. */
 const API_DELAY_MS_MAX = Number(process.env.API_DELAY_MS_MAX ?? 0);
 /** Delays changes of view and timers of a page by this time, which reveals tests that do not wait for them. */
 const PAGE_DELAY_MS = Number(process.env.PAGE_DELAY_MS ?? 0);
@@ -44,7 +44,7 @@ export async function freePort() {
   throw new Error(`none of ${PORTS_TRIED_MAX} ports is free`);
 }
 
-/** A hub with the demonstration accounts and a store of its own. */
+/** A hub with a store of its own, by default with the demonstration college and its accounts. */
 export class Hub {
   /** Starts a hub with these settings, on `port` or on a free one. */
   static async start(settings = {}, port, command = ["serve", "--demo"]) {
@@ -124,7 +124,10 @@ export class Hub {
     return text ? JSON.parse(text) : {};
   }
 
-  /** Creates a term from lines of a schedule. `opensIn` is in seconds from now; a negative number opens the term. `more` are the names of additional columns. */
+  /**
+   * Creates a term from lines of a schedule. `opensIn` is in seconds from now; a negative number opens the term. `more`
+   * are the names of additional columns.
+   */
   async term(id, lines, { opensIn = -60, title = id, more = [] } = {}) {
     await this.ask("staff", "PUT", `/api/v1/terms/${id}`, { title, opens_at: new Date(Date.now() + opensIn * 1000).toISOString() });
     const csv = [["crn,course,title,section,component,credits,capacity,waitlist_capacity,days,time,instructor", ...more].join(","), ...lines, ""].join("\n");
