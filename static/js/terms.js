@@ -77,7 +77,7 @@ export class Terms {
     this.tick();
   }
 
-  /** The chosen term, else the first open one, else the next to open. */
+  /** The term that is shown; see `currentTerm`. Undefined while there are no terms. */
   get current() {
     return currentTerm(this.#items, this.#chosen);
   }
