@@ -240,7 +240,7 @@ test("accessible: results, a delayed drop, a banner and an emergency", async () 
   await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Library hours", message: "Until ten.", priority: "low", audience: { all: true } });
 });
 
-/** The elements that are wider than the page, except those in containers that scroll sideways. */
+/** Returns the elements that are wider than the page, except those in containers that scroll sideways. */
 const overflow = (page) => page.evaluate(() => {
   const inside = (el) => el.closest(".scroll, #views, .unseen, svg");
   const over = [...document.body.querySelectorAll("*")].filter((el) => !inside(el) && el.checkVisibility() && el.getBoundingClientRect().right > innerWidth + 1);

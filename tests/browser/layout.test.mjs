@@ -16,7 +16,7 @@ const PRINCIPAL = ["visitor", "filters", "answers", "student", "alerts", "staff"
 /** States of pages whose layout comes from another project. */
 const FOREIGN = ["api"];
 
-/** The faults of the page's layout, as texts. Runs in the page. */
+/** Returns the faults of the page's layout, as texts. Runs in the page. */
 function faults() {
   const CHARACTERS_MAX = 130, TOLERANCE = 2;
   /** Elements that are fixed to the window or stick to an edge. They cover the content that scrolls behind them. */
@@ -27,7 +27,7 @@ function faults() {
   const isExempt = (el) => el.closest(".scroll, #views, .unseen, svg, noscript, .squares, [aria-hidden='true'], .skip, #clear");
   const isForScreenReaders = (el) => getComputedStyle(el).clipPath !== "none";
   const all = [...document.body.querySelectorAll("*")].filter((el) => !isExempt(el) && !isForScreenReaders(el) && el.checkVisibility({ opacityProperty: true, visibilityProperty: true }));
-  /** The part of a rectangle of `el` that its ancestors show. */
+  /** Returns the part of a rectangle of `el` that its ancestors show. */
   const shownPart = (el, { left, top, right, bottom }) => {
     for (let one = el; one && one !== document.body; one = one.parentElement) {
       if (getComputedStyle(one).overflowX === "visible") continue;

@@ -95,7 +95,7 @@ async function work(hub, { items }, signal) {
 /** The time that the charts show. For a picture of the administration page, the script waits this long. */
 const CHARTS_MS = 10 * 60_000;
 
-/** The states of the hub with the demonstration college. Those of the charts wait until the charts are full. */
+/** Takes the pictures of a hub with the demonstration college. Those of the charts wait until the charts are full. */
 async function takeCollege(chrome, hub) {
   const data = await college(hub);
   const begun = Date.now(), stop = new AbortController();

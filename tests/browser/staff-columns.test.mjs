@@ -184,7 +184,7 @@ test("a reloaded page reopens the Columns step with its file", async () => {
   await until(page, () => /1 required field has no column yet/.test(document.querySelector("#task").textContent));
 });
 
-/** The elements that are wider than the page, except those in containers that scroll sideways. */
+/** Returns the elements that are wider than the page, except those in containers that scroll sideways. */
 const overflow = (page) => page.evaluate(() => {
   const over = [...document.body.querySelectorAll("*")].filter((el) => !el.closest(".scroll, #views, .unseen, svg") && el.checkVisibility() && el.getBoundingClientRect().right > innerWidth + 1);
   return { by: document.documentElement.scrollWidth - innerWidth, over: over.slice(0, 5).map((el) => el.outerHTML.slice(0, 120)) };

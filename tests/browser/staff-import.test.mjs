@@ -119,7 +119,7 @@ test("the students whom an import affects are listed and can be sent an alert", 
   await until(page, () => /student2/.test(document.querySelector("#section-rows .roster")?.textContent));
 });
 
-/** A ZIP archive of these texts by file name. */
+/** Returns a ZIP archive of these texts by file name. */
 const zip = (files) => execFileSync("python3", ["-c", `
 import io, json, sys, zipfile
 archive = io.BytesIO()

@@ -25,12 +25,12 @@ const openDesk = async (hash, how = {}, term = "desk") => {
   await page.selectOption("#which-term", term);
   return page;
 };
-/** The boxes of the visible elements. Waits until there is one, because the view may not be shown yet. */
+/** Returns the boxes of the visible elements. Waits until there is one, because the view may not be shown yet. */
 const boxes = async (page, selector) => {
   await until(page, (selector) => [...document.querySelectorAll(selector)].some((el) => el.checkVisibility()), selector);
   return page.$$eval(selector, (all) => all.filter((el) => el.checkVisibility()).map((el) => el.getBoundingClientRect().toJSON()));
 };
-/** The boxes of the first and last line of an element's text, and the number of lines. */
+/** Returns the boxes of the first and last line of an element's text, and the number of lines. */
 const lines = (page, selector) => page.$eval(selector, (el) => {
   const rects = [];
   const walker = document.createTreeWalker(el, NodeFilter.SHOW_TEXT);

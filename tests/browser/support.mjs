@@ -141,7 +141,7 @@ export class Hub {
     }
   }
 
-  /** The registrations of a student in a term, as `CRN status`, sorted. */
+  /** Returns the registrations of a student in a term, as `CRN status`, sorted. */
   async registrations(user, term) {
     const { items } = await this.ask(user, "GET", `/api/v1/me/registrations?term=${term}`);
     return items.map(({ section, status }) => `${section.slice(term.length + 1)} ${status}`).sort();
@@ -226,7 +226,7 @@ export const until = (page, test, argument) =>
 
 /** Waits for this number of search results. */
 export const rows = (n) => (page) => until(page, (n) => document.querySelectorAll(".row").length === n, n);
-/** The search result that contains this text. */
+/** Returns the search result that contains this text. */
 export const row = (page, text) => page.locator(".row", { hasText: text });
 
 /** Presses Tab until the focus is on an element that matches `selector`. */
@@ -238,12 +238,12 @@ export async function tabTo(page, selector) {
   throw new Error(`Tab did not reach ${selector}`);
 }
 
-/** A file for a file input. */
+/** Returns a file for a file input. */
 export const csvFile = (text, name = "schedule.csv") => ({ name, mimeType: "text/csv", buffer: Buffer.from(text) });
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** The violations of WCAG 2.2 A and AA that axe-core finds, one text each. The page must be opened with `bypassCSP`. */
+/** Returns the violations of WCAG 2.2 A and AA that axe-core finds, as texts. `open` needs the option `bypassCSP`. */
 export async function violations(page) {
   await page.evaluate((source) => { if (!window.axe) (0, eval)(source); }, AXE);
   const { violations: found } = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
