@@ -125,7 +125,7 @@ export class Terms {
     return this.#items.find((term) => term.id === id)?.title || id;
   }
 
-  /** Whether an opening time is set. A term that is not known has none. */
+  /** Returns whether a term has an opening time. A term that is not known has none. */
   hasOpening(id) {
     return Boolean(this.#items.find((term) => term.id === id)?.opens_at);
   }
