@@ -1,4 +1,4 @@
-// The account page: the user's own password, second factor and sign-ins.
+// The account page: the user's own password, second factor, sign-ins, guardian links, and history of attempts.
 
 import { $, put } from "./dom.js";
 import { api } from "./api.js";
@@ -50,4 +50,4 @@ api.get("/api/v1/terms").then(({ college }) => {
   if (!user) return;
   showSignIns();
   showAttempts(user.role === "student");
-}, () => { /* Without it, times are in the browser's own zone. */ });
+}, () => { /* Without the response, times are in the browser's own zone. */ });

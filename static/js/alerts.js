@@ -12,10 +12,10 @@ const ACKS_KEY = "eduhub.acks";
 /** The pause before a failed acknowledgement is sent again. */
 const RETRY_MS = 5_000;
 const READ_KEY = "eduhub.read";
-/** Read alerts stored for each reader, and readers stored in this browser. */
+/** How many read alerts this browser stores for each reader, and for how many readers. */
 const READ_MAX = 500;
 const READERS_MAX = 20;
-/** Alerts in one request: more than are ever active at a time. */
+/** Alerts in one request: more than are usually active at a time. */
 const LIST_MAX = 500;
 
 /** Returns whether an alert is shown above everything else. */
@@ -271,8 +271,9 @@ export function alertText({ notice, title, message }) {
 const isExpired = (alert) => Boolean(alert.expires_at) && Date.parse(alert.expires_at) <= hubNow();
 
 /**
- * Draws an alert as a banner or as an entry of the list. `action` is its button, `status` a text in its place, and
- * `needsAck` whether it asks the reader for an acknowledgement. An alert without `created_at` has no time yet.
+ * Returns the element of an alert: a banner or an entry of the list. `action` is its button, `status` a text in its
+ * place, and `needsAck` whether it asks the reader for an acknowledgement. An alert without
+ * `created_at` has no time yet.
  */
 export function alertCard(alert, isBanner, { needsAck = false, action = null, status = null } = {}) {
   const about = [alert.isCorrected && t("alerts.corrected"), t(`priority.${alert.priority}`), t(`category.${alert.category}`), alert.created_at && dateTime(alert.created_at),

@@ -1,10 +1,11 @@
-// Calls to the hub's REST API: JSON in, JSON out. Every failure is a `Problem`.
+// Calls to the hub's REST API: JSON in, JSON or text out. A failed call throws a `Problem`, an aborted one an
+// `AbortError`.
 
 import { problemText } from "./words.js";
 
 /** How long a response may take before the call fails with `no_answer`. */
 const RESPONSE_MS_MAX = 20_000;
-/** The longest pause before a retry, whatever `Retry-After` says. */
+/** The longest `Retry-After` that is respected. The pause before a retry is up to twice as long. */
 const RETRY_S_MAX = 30;
 
 /** A problem document, or a missing response (`code` is `no_answer`). */

@@ -1,4 +1,4 @@
-// Earlier alerts: all alerts that were sent, except the active ones.
+// Earlier alerts: all alerts that were sent, except those that are active or withdrawn.
 
 import { api } from "./api.js";
 
@@ -7,7 +7,7 @@ const SHOWN_MAX = 100;
 /** Alerts in one request. */
 const PAGE = 500;
 
-/** Returns the alerts that are no longer active; `active()` returns the others. */
+/** Returns the earlier alerts, newest first. `active()` returns the active ones. */
 export async function earlierAlerts(active) {
   const found = new Map();
   for (let since = 0; ;) {

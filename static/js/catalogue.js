@@ -37,7 +37,8 @@ export class Catalogue {
   state = "loading";
 
   /**
-   * `numbers(id)` returns the newest seat counts of a section; `onchange()` is called when more sections have loaded.
+   * `numbers(id)` returns the newest seat counts of a section; `onchange()` is called when `state` has changed, when
+   * more sections have loaded, and after a `refresh`.
    */
   constructor(numbers, onchange) {
     this.numbers = numbers;
@@ -177,7 +178,10 @@ export class Catalogue {
     return this.state === "partial" && isFiltered && !filter.also && this.first.of === JSON.stringify(filter);
   }
 
-  /** Returns the ids that match `filter`, in its order. Courses whose name matches come first. */
+  /**
+   * Returns the ids that match `filter`, in its order. In the order by course, sections whose course begins with the
+   * words come first, then those that contain the words one after the other.
+   */
   search(filter) {
     const { q, subject: chosen, days, open, order, also = () => true } = filter;
     if (this.isFirst(filter)) return this.first.items.map(({ id }) => id).filter((id) => also(this.#known.get(id)));

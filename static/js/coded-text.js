@@ -5,7 +5,7 @@ import { has, t } from "./i18n.js";
 import { serverText } from "./rich-text.js";
 import { dateTime, joinList, timeRange, weekday } from "./words.js";
 
-/** The values that are words of the hub, such as the code of a refusal. Their texts are `AREA.value.WORD`. */
+/** Arguments whose values are words of the hub, such as the code of a refusal. Their texts are `AREA.value.WORD`. */
 const WORDS = new Set(["codes", "refusal", "status"]);
 
 /**
@@ -31,7 +31,7 @@ function valueOf(area, name, value) {
   if (name === "subjects" && area === "detail") return value === "no subject" ? t("users.no_subjects") : joinList(value.split(/, | and /));
   if (name === "at") return dateTime(value);
   if (Array.isArray(value)) return value.join(", ");
-  // Lines are written as in the column beside the text.
+  // The number of a line is written as in the column beside the text, without separators of thousands.
   if (name === "line") return String(value);
   return typeof value === "object" ? textOf(area, value) : value;
 }

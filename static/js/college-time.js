@@ -33,6 +33,6 @@ export function toCollegeTime(timestamp) {
   return new Date(wall).toISOString().slice(0, wall % MINUTE_MS ? 19 : 16);
 }
 
-/** Returns the name of the college's time zone in summer and in winter, such as `Eastern Time`. */
+/** Returns the name of the college's time zone without the season, such as `Eastern Time`. */
 export const zoneName = () =>
   format({ timeZoneName: "longGeneric" }).formatToParts(new Date()).find(({ type }) => type === "timeZoneName").value;

@@ -22,7 +22,7 @@ function present(children) {
   return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
-/** Switches to the view that a fragment of the address chooses, and calls `then` once the view is shown. */
+/** Switches to the view of the fragment `hash`, and calls `then` once the view is shown. */
 export function openView(hash, then) {
   if (location.hash === hash) return then();
   addEventListener("hashchange", then, { once: true });
@@ -100,8 +100,8 @@ export function debounce(ms, fn) {
 }
 
 /**
- * Returns a table that scrolls sideways; each row is a list of cells. Without a control in it, the keyboard scrolls the
- * table.
+ * Returns a table that scrolls sideways; each row is a list of cells. A table without links and buttons can take the
+ * focus, so that the arrow keys scroll it.
  */
 export function table(caption, heads, rows) {
   const el = h("div", { class: "scroll" }, h("table", null,

@@ -1,6 +1,6 @@
 // Reads the contents of a form, and fills them in again later.
 
-/** Types of fields that browsers do not let a page fill in, or whose contents a page must not store. */
+/** Types of fields left out: files, which a page cannot fill in; passwords, which it must not store; and buttons. */
 const LEFT_OUT = ["file", "password", "submit", "button", "reset"];
 
 const isChoice = ({ type }) => ["checkbox", "radio"].includes(type);

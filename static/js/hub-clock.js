@@ -32,7 +32,7 @@ export function phaseOf(term) {
   return closes && hubNow() >= Date.parse(closes) ? "over" : "open";
 }
 
-/** Returns the term with the id `chosen`, else the first open one, else the next to open. */
+/** Returns the term with the id `chosen`, else the first open one, else the next to open, else the first one. */
 export function currentTerm(terms, chosen) {
   const by = (phase) => terms.filter((term) => phaseOf(term) === phase);
   const soon = by("soon").sort((a, b) => Date.parse(windowOf(a).opens) - Date.parse(windowOf(b).opens));

@@ -81,7 +81,7 @@ export class Live {
     return this.#since;
   }
 
-  /** Records a poll over HTTP while no socket can connect; `ok`: it succeeded. */
+  /** Records a poll over HTTP while no socket can connect. `ok` is whether it succeeded. */
   polled(ok) {
     if (this.#ready || !["reconnecting", "polling", "offline"].includes(this.state)) return;
     if (ok) this.#lastAt = Date.now();

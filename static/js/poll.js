@@ -2,7 +2,7 @@
 
 import { Problem } from "./api.js";
 
-/** The longest pause after failures. It is short, so that a page recovers soon after the hub does. */
+/** The longest pause after failures, before `spread`: short, so that a page recovers soon after the hub does. */
 const RETRY_MS_MAX = 20_000;
 /** The longest `Retry-After` that is respected. */
 const RETRY_AFTER_MS_MAX = 60_000;
@@ -116,7 +116,10 @@ export function pollWhileDisconnected(live, request) {
   }).start(GRACE_MS);
 }
 
-/** Reads the terms repeatedly while the current one is not open, or a hold blocks the student: its end is in no frame. */
+/**
+ * Reads the terms repeatedly while there is none, while the current one is not open, or while a hold blocks the student:
+ * no frame says that a hold was lifted.
+ */
 export function pollTerms(terms) {
   for (const [ms, isNeeded] of [[TERMS_MS, () => terms.current && (!terms.open || terms.isHeld)], [NO_TERM_MS, () => terms.loaded && !terms.current]]) {
     new Poller((signal) => terms.load(signal), { ms, isNeeded }).start(ms);

@@ -6,11 +6,11 @@ import { t } from "./i18n.js";
 import { dateTime } from "./words.js";
 
 /**
- * A part of the document that is empty except during printing. `style.css` hides it on the screen, and the rest on
+ * A part of the document that is empty except during printing. `desk.css` hides it on the screen, and the rest on
  * paper.
  */
 const sheet = h("div", { id: "sheet" });
-/** The lists of the page that were chosen with a button; empty if the browser's menu was used. */
+/** The parts of the sheet that a button prints; empty if the browser's own command is used. */
 let chosen = [];
 
 /** Returns the parts of a sheet: its title, facts about it, and its tables `{title, heads, rows}`. */
@@ -27,8 +27,8 @@ export function printSheet(parts) {
 }
 
 /**
- * Makes the browser print a sheet from now on. `partsOf()` returns the parts for the current view; empty to print the
- * page.
+ * Makes the browser print a sheet from now on. `partsOf()` returns the parts for the current view, or an empty list to
+ * print the page.
  */
 export function setUpSheet(partsOf = () => []) {
   document.body.append(sheet);

@@ -15,8 +15,8 @@ export const hasRole = (user, role) => (RANK[user?.role] ?? 0) >= RANK[role];
 
 /**
  * Starts a page: asks the hub for the user, opens the live connection and returns it, and calls `onuser(user | null)`
- * now and after each change of user. `form` holds the sign-in form of a visitor, with the text `introduction()`. A
- * sign-out waits for `before()`.
+ * once the hub has responded and after each change of user. `form` holds the sign-in form of a visitor, with the text
+ * `introduction()`. A sign-out waits for `before()`.
  */
 export function startPage({ form, onuser, introduction = () => null, before = () => null }) {
   let user, ending = false, cleared = false, shown = ["reconnecting", 0];

@@ -5,7 +5,7 @@ import { $, button, h, put, table } from "./dom.js";
 import { i18n, LANGUAGE_NAMES, languages, onLanguage, setLanguage, setZone, t } from "./i18n.js";
 import { dateTime, meetingTexts } from "./words.js";
 
-/** The response of the hub: a schedule, or the status of an error; null before it. */
+/** The schedule that the hub returned, or the status of an error (0 without a response); null before that. */
 let found = null;
 
 function draw() {
@@ -41,4 +41,4 @@ fetch("/api/v1/terms").then((response) => response.json()).then(({ college }) =>
   $("college").textContent = college.name;
   setZone(college.timezone);
   draw();
-}, () => { /* Without it, times are in the browser's own zone. */ });
+}, () => { /* Without the response, times are in the browser's own zone. */ });

@@ -18,8 +18,8 @@ export class Terms {
   loaded = false;
 
   /**
-   * `onchange()` is called for another term or another phase of it, `ontick()` each second, and `onread(response)`
-   * after each reading of the terms.
+   * `onchange()` is called for another term or another phase of it, and whenever the terms have been read or changed;
+   * `ontick()` each second; `onread(response)` after each reading of the terms.
    */
   constructor(select, { chosen, onchange, ontick = () => {}, onread = () => {} }) {
     Object.assign(this, { select, onchange, ontick, onread });
@@ -77,7 +77,7 @@ export class Terms {
     this.tick();
   }
 
-  /** The chosen term, else the first open one, else the next to open. */
+  /** The term that is shown; see `currentTerm`. Undefined while there are no terms. */
   get current() {
     return currentTerm(this.#items, this.#chosen);
   }
@@ -89,7 +89,7 @@ export class Terms {
 
   /**
    * Shows a term that was created or changed, from a frame of the live connection. What applies to one student is not
-   * part of it, so pages of students read the terms again, spread over a few seconds.
+   * part of it, so pages of students read the terms again, within `SPREAD_MS`.
    */
   changed({ term: { id, title, opens_at, closes_at } }) {
     const isForStudent = this.#items.some(({ mine }) => mine);
@@ -125,11 +125,12 @@ export class Terms {
     return this.#items.find((term) => term.id === id)?.title || id;
   }
 
+  /** Returns whether a term exists. */
   has(id) {
     return this.#items.some((term) => term.id === id);
   }
 
-  /** Whether an opening time is set. A term that is not known has none. */
+  /** Returns whether a term has an opening time. A term that is not known has none. */
   hasOpening(id) {
     return Boolean(this.#items.find((term) => term.id === id)?.opens_at);
   }

@@ -1,4 +1,5 @@
-// Accessibility: axe-core finds no violation of WCAG 2.2 A and AA in any state of any page.
+// Accessibility: axe-core finds no violation of WCAG 2.2 A and AA in these states of the pages, and these views fit a
+// width of 320 pixels.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -239,14 +240,14 @@ test("accessible: results, a delayed drop, a banner and an emergency", async () 
   await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Library hours", message: "Until ten.", priority: "low", audience: { all: true } });
 });
 
-/** The elements that are wider than the page, except those in containers that scroll sideways. */
+/** Returns the elements that are wider than the page, except those in containers that scroll sideways. */
 const overflow = (page) => page.evaluate(() => {
   const inside = (el) => el.closest(".scroll, #views, .unseen, svg");
   const over = [...document.body.querySelectorAll("*")].filter((el) => !inside(el) && el.checkVisibility() && el.getBoundingClientRect().right > innerWidth + 1);
   return { by: document.documentElement.scrollWidth - innerWidth, over: over.slice(0, 5).map((el) => el.outerHTML.slice(0, 120)) };
 });
 const NARROW = { width: 320, height: 640 };
-/** Every view of every page: address, options of `open`, and what to wait for. */
+/** Views of the pages: address, options of `open`, and what to wait for. */
 const VIEWS = [
   ...["", "#term", "#alerts"].map((hash) => [`/?term=open${hash}`, { user: "student" }, listed]),
   ["/?term=open&section=open-1", { user: "student" }, (page) => until(page, () => document.querySelector("#section-page dl"))],

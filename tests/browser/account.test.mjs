@@ -1,4 +1,4 @@
-// The account page: password, second factor and sign-ins, by keyboard and in two languages.
+// The account page: password, second factor, sign-ins, guardian links and history of attempts, in two languages.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

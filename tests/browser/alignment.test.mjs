@@ -9,7 +9,7 @@ let hub, chrome;
 before(async () => { [hub, chrome] = await Promise.all([Hub.start(), browser()]); });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** The space in pixels between each visible element that matches and the element before it. */
+/** Returns the space in pixels between each visible element that matches and the element before it. */
 const spaceAbove = (page, selector) => page.$$eval(selector, (all) => all.filter((el) => el.offsetParent && el.previousElementSibling?.offsetParent)
   .map((el) => el.getBoundingClientRect().top - el.previousElementSibling.getBoundingClientRect().bottom));
 

@@ -1,4 +1,5 @@
-// Without failures the browser's console stays empty: no failed request and no message on any page, for any user.
+// Without failures the browser's console stays empty: no failed request and no message on the student's, the staff and
+// the administration page, for any user.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -19,7 +20,7 @@ async function settled(page) {
 const isVisitor = (page) => until(page, () => document.querySelector("#sign-in form") && document.querySelector("#who a"));
 const isSignedIn = (page) => until(page, () => document.querySelector("#who button"));
 
-/** Every page with its views and the users who may use all of it. */
+/** The pages, each with views and the users who may use all of them. */
 const PAGES = [
   ["/", ["find", "term", "alerts"], ["student"]],
   ["/staff", ["now", "sections", "import", "alerts", "terms"], ["staff", "admin"]],

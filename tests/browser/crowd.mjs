@@ -13,7 +13,7 @@ const HOURS = 60;
 const BATCH = 25;
 const SUBJECTS = ["ACCT", "ARTS", "BIOL", "CHEM", "ENGL", "HIST", "MATH", "NURS", "PHYS", "PSYC", "SOCI"];
 
-/** The schedule as lines of CSV. Any 60 consecutive sections have different courses and hours. */
+/** Returns the schedule as lines of CSV. Any 60 consecutive sections have different courses and hours. */
 export const lines = () => Array.from({ length: SECTIONS }, (_, i) => {
   const [course, hour] = [i % COURSES, i % HOURS];
   const at = String(8 + Math.floor(hour / 5)).padStart(2, "0");

@@ -61,9 +61,9 @@ test("on a phone, the lines of a section's name begin at the same edge", async (
     const name = rects(el.firstChild);
     return { left: new Set(name.map((one) => Math.round(one.left))).size, tops: name.map(({ top }) => top), beside: rects(el.closest("tr").cells[1].firstChild)[0].top };
   });
-  assert.ok(tops.length > 1, "the name has one line");
-  assert.equal(left, 1, "the lines begin at different edges");
-  assert.ok(Math.abs(tops[0] - beside) <= 1, `the number of plans is ${beside - tops[0]} px below the first line`);
+  assert.ok(tops.length > 1, "the name has several lines");
+  assert.equal(left, 1, "the lines begin at the same edge");
+  assert.ok(Math.abs(tops[0] - beside) <= 1, `the number of plans is beside the first line, not ${beside - tops[0]} px below it`);
 });
 
 test("a rehearsal shows its result and takes no seat", async () => {

@@ -1,4 +1,4 @@
-// The staff page: the effect of a change is stated before the change is made.
+// The staff page: the effect of a change is stated before the change is made, and half-filled forms are kept.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -272,7 +272,7 @@ test("the alert form says how many characters are left", async () => {
   await until(page, () => document.querySelector("#title-left").textContent === "189 characters left" && document.querySelector("#message-left").textContent === "1 character left");
 });
 
-test("rows of sections show their times and instructors in windows of 768 and 1024 px", async () => {
+test("rows of sections show their times and instructors in windows of 768 to 1280 px", async () => {
   const page = await openDesk("#sections", { width: 768, height: 1024 });
   await page.locator(".srow [name=status]").waitFor();
   for (const width of [768, 1024, 1280]) {
@@ -282,9 +282,9 @@ test("rows of sections show their times and instructors in windows of 768 and 10
       boxes: [el, ...el.closest(".line").querySelectorAll(".name, .seats, input, select")].map((one) => one.getBoundingClientRect().toJSON()),
     }));
     assert.match(text, /Mon Wed Fri 9:00 – 9:50 AM\s+Lee/, `${width} px`);
-    assert.ok(!cut, `${width} px: the times are cut`);
+    assert.ok(!cut, `${width} px: the times are not cut`);
     const [schedule, ...others] = boxes;
-    assert.ok(others.every((one) => one.right <= schedule.left || one.left >= schedule.right || one.bottom <= schedule.top || one.top >= schedule.bottom), `${width} px: the times overlap another part of the row`);
+    assert.ok(others.every((one) => one.right <= schedule.left || one.left >= schedule.right || one.bottom <= schedule.top || one.top >= schedule.bottom), `${width} px: the times overlap no other part of the row`);
   }
 });
 

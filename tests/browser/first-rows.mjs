@@ -55,5 +55,5 @@ export async function firstRows(chrome, hub, { width = 390, height = 844 } = {})
   return CONDITIONS.map(([name], i) => [name, times[i].sort((a, b) => a - b)]);
 }
 
-/** The median of sorted times and their range, as text. */
+/** Returns the median of sorted times and their range, as text. */
 export const spread = (times) => `${Math.round(times[times.length >> 1])} ms (${Math.round(times[0])} to ${Math.round(times.at(-1))}, ${times.length} loads)`;

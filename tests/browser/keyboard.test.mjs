@@ -119,7 +119,7 @@ test("the accessibility tree has results, a changed seat count and an alert in r
   await page.locator("#register-all").click();
   await schedule(page, /Overlaps MATH 151/);
   await until(page, () => !document.querySelector("#schedule-rows .pending"));
-  /** The lines of the accessibility tree of an element, without indentation. */
+  /** Returns the lines of the accessibility tree of an element, without indentation. */
   const read = async (selector) => (await page.locator(selector).ariaSnapshot()).split("\n").map((line) => line.trim().replace(/^- /, "").replace(/^'(.*)'(:?.*)$/, "$1$2"));
   const reads = async (selector, ...lines) => {
     const all = await read(selector);

@@ -11,15 +11,15 @@ import { browser, freePort, Hub, open } from "./support.mjs";
 
 const SIZES = [[390, 844], [768, 1024], [1024, 768], [1280, 800], [1920, 1080]];
 const CHECKS_ALL = process.env.LAYOUT === "all";
-/** The states that `make test` checks. They are also checked in Spanish, whose texts are longer. */
+/** The states of a hub with a college that `make test` checks: also in Spanish, whose texts are longer. */
 const PRINCIPAL = ["visitor", "filters", "answers", "student", "alerts", "staff", "staff-roster", "staff-student", "staff-receipts", "staff-terms", "admin", "admin-people", "account"];
-/** Pages whose layout comes from another project. */
+/** States of pages whose layout comes from another project. */
 const FOREIGN = ["api"];
 
-/** The faults of the page's layout, as texts. Runs in the page. */
+/** Returns the faults of the page's layout, as texts. Runs in the page. */
 function faults() {
   const CHARACTERS_MAX = 130, TOLERANCE = 2;
-  /** Elements that are fixed to the window cover the content below them, and rows scroll behind elements that stick to an edge. */
+  /** Elements that are fixed to the window or stick to an edge. They cover the content that scrolls behind them. */
   const LAYERS = "header, #urgent, #banners, #note, #opening, #views, #tools, .tools, #map-detail, aside";
   const found = [];
   const name = (el) => el.outerHTML.replace(/\s+/g, " ").slice(0, 110);
@@ -27,7 +27,7 @@ function faults() {
   const isExempt = (el) => el.closest(".scroll, #views, .unseen, svg, noscript, .squares, [aria-hidden='true'], .skip, #clear");
   const isForScreenReaders = (el) => getComputedStyle(el).clipPath !== "none";
   const all = [...document.body.querySelectorAll("*")].filter((el) => !isExempt(el) && !isForScreenReaders(el) && el.checkVisibility({ opacityProperty: true, visibilityProperty: true }));
-  /** The part of a rectangle of `el` that its ancestors show. */
+  /** Returns the part of a rectangle of `el` that its ancestors show. */
   const shownPart = (el, { left, top, right, bottom }) => {
     for (let one = el; one && one !== document.body; one = one.parentElement) {
       if (getComputedStyle(one).overflowX === "visible") continue;

@@ -32,7 +32,7 @@ for (const file of files) {
   });
 }
 
-/** `name` and the modules that it imports, directly and indirectly, without those that load on request. */
+/** Returns `name` and the modules that it imports, directly and indirectly, without those that load on request. */
 function graph(name, found = new Set()) {
   if (found.has(name)) return found;
   found.add(name);

@@ -19,7 +19,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** The parts of the page that scroll sideways, as texts, and the page itself if it is wider than the window. */
+/** Returns the parts of the page that scroll sideways, as texts, and the page itself if it is wider than the window. */
 const wide = (page) => page.evaluate(() => {
   const found = document.documentElement.scrollWidth > innerWidth ? [`the page is ${document.documentElement.scrollWidth} px wide`] : [];
   for (const el of document.querySelectorAll("body *")) {

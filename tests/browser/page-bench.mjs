@@ -64,7 +64,7 @@ async function sample(begun) {
   return usedSize;
 }
 
-/** The seconds for which the page's main thread has been busy so far. */
+/** Returns the seconds for which the page's main thread has been busy so far. */
 async function busy() {
   const { metrics } = await devtools.send("Performance.getMetrics");
   return metrics.find(({ name }) => name === "TaskDuration").value;

@@ -12,7 +12,7 @@ const ROOT = path.resolve(import.meta.dirname, "../..");
 const ALL = path.join(ROOT, "target/pictures");
 const README = path.join(ROOT, "docs/pictures");
 const SIZES = [[390, 844], [768, 1024], [1024, 768], [1280, 800], [1920, 1080]];
-/** Pages with a longer list are shown in one window only. */
+/** A page that is higher than this, in pixels, is shown only as far as the window reaches. */
 const HEIGHT_MAX = 6_000;
 /** The states that are shown in Spanish, too. */
 const SPANISH = ["visitor", "answers", "student", "alerts", "staff", "staff-roster", "staff-student", "staff-receipts", "staff-terms", "admin", "admin-people", "admin-demo", "account", "problems"];
@@ -48,7 +48,7 @@ async function shoot(page, state, name) {
   }
 }
 
-/** Opens a state in a language and uses its page. A state that cannot be reached is reported, and the others are still taken. */
+/** Opens a state in a language and uses its page. A state that cannot be reached is reported, and the run continues. */
 async function reach(chrome, hub, state, locale, use) {
   const how = { ...state.how, locale, width: SIZES[0][0], height: SIZES[0][1] };
   const page = await (state.page ? state.page(how) : open(chrome, hub, state.where, how));
@@ -95,7 +95,7 @@ async function work(hub, { items }, signal) {
 /** The time that the charts show. For a picture of the administration page, the script waits this long. */
 const CHARTS_MS = 10 * 60_000;
 
-/** The states of the hub with the demonstration college. Those of the charts wait until the charts are full. */
+/** Takes the pictures of a hub with the demonstration college. Those of the charts wait until the charts are full. */
 async function takeCollege(chrome, hub) {
   const data = await college(hub);
   const begun = Date.now(), stop = new AbortController();
@@ -132,7 +132,7 @@ try {
   await Promise.all(hubs.map((hub) => hub.end()));
 }
 
-/** A page that shows all pictures of a state side by side. */
+// The page that shows all pictures of a state side by side.
 const names = [...new Set(readdirSync(ALL).filter((one) => one.endsWith(".png")).map((one) => one.replace(/-\d+-(light|dark)\.png$/, "")))];
 const figures = (name) => ["light", "dark"].flatMap((scheme) => SIZES.map(([width]) => `<a href="${name}-${width}-${scheme}.png"><img loading="lazy" width="${width / 5}" src="${name}-${width}-${scheme}.png" alt="${width} px, ${scheme}"></a>`)).join(" ");
 writeFileSync(path.join(ALL, "index.html"), `<!doctype html><meta charset="utf-8"><title>Pictures of all states</title>${names.map((name) => `<h2 id="${name}">${name}</h2>${figures(name)}`).join("\n")}\n`);

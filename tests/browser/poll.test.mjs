@@ -109,7 +109,7 @@ test("a request that is replaced or stopped is aborted and reports nothing", asy
   assert.deepEqual(page.wrong, []);
 });
 
-/** Counts the pings of the page's WebSocket that are not answered yet, in `window.unanswered`. Runs before its scripts. */
+/** Counts the unanswered pings of the page's WebSocket in `window.unanswered`. Runs before the page's scripts. */
 const countPings = () => {
   window.unanswered = 0;
   const { send } = WebSocket.prototype;

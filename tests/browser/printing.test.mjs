@@ -19,7 +19,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** The text of the sheet while the page is printed, when nothing else is visible. */
+/** Returns the text of the sheet while the page is printed, when nothing else is visible. */
 async function printed(page) {
   await page.emulateMedia({ media: "print" });
   const seen = await page.evaluate(() => [...document.body.children].filter((el) => el.checkVisibility() && el.innerText.trim()).map(({ id }) => id));
@@ -62,7 +62,7 @@ test("the browser's own print command prints every listed section in the order o
   assert.equal(await page.textContent("#sheet"), "");
 });
 
-/** The number of pages that are printed. */
+/** Returns the number of pages that are printed. */
 const pages = async (page) => (await page.pdf({ format: "Letter" })).toString("latin1").match(/\/Type \/Page\b/g).length;
 
 test("a short sheet, a student's file and a schedule are printed on one page each", async () => {
@@ -89,7 +89,7 @@ test("an instructor prints a roster", async () => {
   assert.match(await printed(page), /^MATH 151 A01 \(1\)\s+Paper term\. Calculus I, lecture\. Mon Wed Fri 9:00.*Enrolled: 200/s);
 });
 
-/** The colors of a page as it is printed, and the controls that are printed with it. */
+/** Returns the colors of a page as it is printed, and the controls that are printed with it. */
 async function onPaper(page) {
   await page.emulateMedia({ media: "print" });
   return page.evaluate(() => {

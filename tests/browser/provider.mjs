@@ -8,7 +8,7 @@ import { freePort } from "./support.mjs";
 const CLIENT = "eduhub";
 const SECRET = "a secret of the hub at the provider";
 
-/** The settings of a hub that uses this provider. */
+/** Returns the settings of a hub that uses this provider. */
 export function settingsFor(idp) {
   const provider = { ISSUER: idp.issuer, CLIENT_ID: CLIENT, CLIENT_SECRET: SECRET, TITLE: "College account" };
   const settings = Object.fromEntries(Object.entries(provider).map(([name, value]) => [`EDUHUB_AUTH__OIDC__COLLEGE__${name}`, value]));
@@ -23,12 +23,12 @@ const ACCOUNTS = {
   1005: { preferred_username: "vera", name: "Vera", groups: ["students"], membership: ["/veterans", "honors"], study: { program: "Nursing" }, campus: "North", credits: 21.5 },
 };
 
-/** The account with this id. Besides those above, there are students `s1`, `s2`… */
+/** Returns the account with this id. Besides those above, there are students `s1`, `s2`… */
 export const account = (id) => ACCOUNTS[id] ?? (/^s\d+$/.test(id) ? { preferred_username: id, name: `Student ${id}`, groups: ["students"] } : undefined);
 
 const page = (title, body) => `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title><h1>${title}</h1>${body}</html>`;
 
-/** The value of `Cookie` for these cookies. */
+/** Returns the value of `Cookie` for these cookies. */
 const sent = (jar) => [...jar].map(([name, value]) => `${name}=${value}`).join("; ");
 
 export class IdentityProvider {

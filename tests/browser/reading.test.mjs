@@ -13,11 +13,11 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** The sections of the term `read`. */
+/** The number of sections in the term `read`. */
 const SECTIONS = 41;
 const student = { user: "student" };
 const listed = (page) => until(page, () => document.querySelectorAll(".row .act button").length > 5 && document.querySelector("#live").dataset.state === "live");
-/** The parts that the rows of a list cut off or cover, as texts. A cell may end in an ellipsis: a press shows all. */
+/** Returns the parts that the rows of a list cut off or cover, as texts. A cell may end in an ellipsis. */
 const clipped = (page, rows) => page.evaluate((rows) => {
   const found = [];
   const all = [...document.querySelectorAll(rows)].map((el) => ({ el, line: el.querySelector(".line").getBoundingClientRect(), box: el.getBoundingClientRect() }));

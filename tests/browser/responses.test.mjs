@@ -97,7 +97,7 @@ test("a refused socket reconnects while the sign-in is valid", async () => {
   assert.equal((await hub.ask("returner", "GET", "/api/v1/me")).username, "returner");
 });
 
-test("read alerts are per user; polling removes cancelled ones", async () => {
+test("read alerts are stored per user; polling removes withdrawn ones", async () => {
   const send = (title) => hub.ask("staff", "POST", "/api/v1/alerts", { title, message: "Classes begin at ten.", priority: "high", audience: { all: true } });
   const { id } = await send("Snow today");
   const page = await openWith("/", { user: "student" }, (page) => page.routeWebSocket(/alerts\/ws/, (socket) => socket.close()));

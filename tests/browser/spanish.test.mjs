@@ -13,9 +13,9 @@ const tables = await Promise.all(["en", "es"].map(async (language) => {
   const all = await Promise.all(folders.map((folder) => import(new URL(`${folder}${language}.js`, WORDS))));
   return all.flatMap(({ default: texts }) => Object.values(texts)).flatMap((text) => typeof text === "string" ? text : Object.values(text));
 }));
-/** A regular expression for a part of a text: a placeholder matches any text, `{n}` a number, other text itself. */
+/** Returns a regular expression for a part of a text. A placeholder matches any text, `{n}` a number. */
 const source = (part) => part === "{n}" ? "[\\d.,]+" : /^\{\w+\}$/.test(part) ? ".+" : part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-/** The texts of a language as the sources of regular expressions. Each placeholder stands for any text. */
+/** The texts of each language as the sources of regular expressions; see `source`. */
 const [english, spanish] = tables.map((texts) => [...new Set(texts.map((text) => text.trim()))]
   .filter((text) => /\p{L}{3}/u.test(text.replace(/\{\w+\}/g, "")))
   .map((text) => `^${text.split(/(\{\w+\})/).map(source).join("")}$`));
@@ -35,7 +35,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** The English texts that a page shows or says: each text or attribute, and its parts, except in `lang="en"`. */
+/** Returns the English texts that a page shows or says, outside of `lang="en"`: texts, attributes, and their parts. */
 const leftInEnglish = (page) => page.evaluate(([english, spanish]) => {
   const [isEnglish, isSpanish] = [english, spanish].map((sources) => {
     const all = sources.map((source) => new RegExp(source, "s"));

@@ -52,8 +52,9 @@ async function register(students, number) {
 const describe = (times) => `${times.length} registrations, p50 ${Math.round(times[times.length >> 1])} ms, p99 ${Math.round(times[Math.floor(times.length * 0.99)])} ms`;
 
 /**
- * Opens a WebSocket with a token and waits until it is live. Returns its close code as a promise. Node 20 has no WebSocket
- * client, so this reads the hub's frames (RFC 6455, section 5.2), which are not masked.
+ * Opens a WebSocket with a token and waits until it is live. Returns its `stream`, and `closed`, a promise of the close
+ * code and the time. Node 20 has no WebSocket client, so this reads the hub's frames (RFC 6455, section 5.2), which are
+ * not masked.
  */
 async function socket(token) {
   const request = get(`${hub.url}/alerts/ws`, { headers: {

@@ -22,7 +22,7 @@ async function signIn(account, where = "/", how = {}) {
   return page;
 }
 
-/** Opens another WebSocket in the page and returns its user. `socketClosed` of the window resolves to its close code. */
+/** Opens another WebSocket in the page and returns its user. `window.socketClosed` resolves to its close code. */
 const socket = (page) => page.evaluate(() => new Promise((resolve) => {
   const socket = new WebSocket(`${location.origin.replace("http", "ws")}/alerts/ws`);
   window.socketClosed = new Promise((closed) => { socket.onclose = ({ code }) => closed(code); });

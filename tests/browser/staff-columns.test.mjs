@@ -37,7 +37,7 @@ test("missing columns are chosen above the first rows, and the file is applied",
   await check(page, FILE.replaceAll("TERM", "cols"));
   await shows(page, "required fields have no column yet");
   assert.equal(await step(page), "Columns");
-  // The title was taken for the header, which has no known name.
+  // The hub has taken the title line for the header.
   await page.getByLabel("Header line").fill("2");
   await page.getByLabel("Header line").press("Tab");
   await until(page, () => document.querySelector("#task table td + th")?.nextElementSibling?.textContent === "Nr" || /Nr/.test(document.querySelector("#task thead").textContent));
@@ -197,7 +197,7 @@ test("a reloaded page reopens the Columns step with its file", async () => {
   await until(page, () => /1 required field has no column yet/.test(document.querySelector("#task").textContent));
 });
 
-/** The elements that are wider than the page, except those in containers that scroll sideways. */
+/** Returns the elements that are wider than the page, except those in containers that scroll sideways. */
 const overflow = (page) => page.evaluate(() => {
   const over = [...document.body.querySelectorAll("*")].filter((el) => !el.closest(".scroll, #views, .unseen, svg") && el.checkVisibility() && el.getBoundingClientRect().right > innerWidth + 1);
   return { by: document.documentElement.scrollWidth - innerWidth, over: over.slice(0, 5).map((el) => el.outerHTML.slice(0, 120)) };

@@ -1,4 +1,4 @@
-// Importing a schedule on the staff page: steps that survive a reload.
+// Importing a schedule or student records on the staff page: the steps, which survive a reload, and the report.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -138,7 +138,7 @@ test("the students whom an import affects are listed and can be sent an alert", 
   await until(page, () => /student2/.test(document.querySelector("#section-rows .roster")?.textContent));
 });
 
-/** A ZIP archive of these texts by file name. */
+/** Returns a ZIP archive of these texts by file name. */
 const zip = (files) => execFileSync("python3", ["-c", `
 import io, json, sys, zipfile
 archive = io.BytesIO()
@@ -330,7 +330,7 @@ test("a large import shows progress, survives a reload, and can be cancelled", a
   await shows(page, "Cancelled. Nothing has changed.");
 });
 
-test("screen readers hear each step of an import, but not each of its rows", async () => {
+test("screen readers announce each step of an import, but not each of its rows", async () => {
   const page = await openImport();
   let socket;
   await page.routeWebSocket(/\/alerts\/ws/, (one) => { socket = one; one.connectToServer(); });

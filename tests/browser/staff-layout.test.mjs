@@ -25,12 +25,12 @@ const openDesk = async (hash, how = {}, term = "desk") => {
   await page.selectOption("#which-term", term);
   return page;
 };
-/** The boxes of the visible elements. Waits until there is one, because the view may not be shown yet. */
+/** Returns the boxes of the visible elements. Waits until there is one, because the view may not be shown yet. */
 const boxes = async (page, selector) => {
   await until(page, (selector) => [...document.querySelectorAll(selector)].some((el) => el.checkVisibility()), selector);
   return page.$$eval(selector, (all) => all.filter((el) => el.checkVisibility()).map((el) => el.getBoundingClientRect().toJSON()));
 };
-/** The boxes of the first and last line of an element's text, and the number of lines. */
+/** Returns the boxes of the first and last line of an element's text, and the number of lines. */
 const lines = (page, selector) => page.$eval(selector, (el) => {
   const rects = [];
   const walker = document.createTreeWalker(el, NodeFilter.SHOW_TEXT);
@@ -57,7 +57,7 @@ test("a row of the list at 1280 px shows days, time and room", async () => {
   await until(page, () => document.querySelectorAll(".srow").length === 2);
   const { text, cut } = await page.$eval(".srow .schedule", (el) => ({ text: el.innerText, cut: [...el.children].some((one) => one.scrollWidth > one.clientWidth) }));
   assert.match(text, /Mon Wed Fri 12:00 – 12:50 PM, Adams 104/);
-  assert.ok(!cut, "the room is cut off");
+  assert.ok(!cut, "the room is not cut off");
 });
 
 test("the number of sections is level with the fields beside it", async () => {
@@ -73,7 +73,7 @@ test("the lines of a long name in a roster begin at the same edge", async () => 
   await page.locator(".roster td .plain").first().waitFor();
   const name = await lines(page, ".roster td .plain");
   const username = await lines(page, ".roster td:nth-child(2)");
-  assert.ok(name.n > 1, "the name has one line");
+  assert.ok(name.n > 1, "the name has several lines");
   assert.equal(name.first.left, name.last.left);
   assert.ok(Math.abs(name.first.bottom - username.first.bottom) <= 1, JSON.stringify([name.first, username.first]));
 });
@@ -88,7 +88,7 @@ test("the lines of a choice's text begin at the same edge, and its box keeps its
       const { first, last } = await lines(page, `${selector} + span`);
       edges.push(first.left - box.left, last.left - box.left);
       assert.equal(box.width, 20, selector);
-      assert.ok(Math.abs((box.top + box.bottom) - (first.top + first.bottom)) <= 3, `${selector} is not level with its text`);
+      assert.ok(Math.abs((box.top + box.bottom) - (first.top + first.bottom)) <= 3, `${selector} is level with its text`);
     }
     assert.equal(new Set(edges.map(Math.round)).size, 1, `${view}: ${edges}`);
   }
@@ -132,7 +132,7 @@ test("the note about times is below the closing time of a term, and names the zo
     assert.match(await page.innerText("#term-form .none"), zone);
     assert.ok(text.top >= closes.bottom && text.top - closes.bottom <= 16 && text.bottom <= next.top, JSON.stringify([closes, text, next]));
     const [offer, first] = [await boxes(page, "#term-form [name=offer_s]"), await boxes(page, "#term-form [name=offer_first_day_s]")];
-    assert.equal(offer[0].top, first[0].top, "the two times for an offer are not beside each other");
+    assert.equal(offer[0].top, first[0].top, "the two times for an offer are beside each other");
     await page.close();
   }
 });

@@ -280,7 +280,7 @@ test("no view is wider than a phone's screen", async () => {
   }
 });
 
-test("a call with an aborted signal sends no request", async () => {
+test("a call with an aborted signal is rejected", async () => {
   const page = await openStaff("#now");
   const succeeded = await page.evaluate(async () => {
     const { call } = await import("/static/js/api.js");

@@ -7,7 +7,7 @@ import { createHmac } from "node:crypto";
 import { csvFile, open, until } from "./support.mjs";
 
 const PASSWORD = "correct horse 1";
-/** The terms and users of the states on a hub with the demonstration college. */
+/** Prepares a hub with the demonstration college for the states. Returns the terms and sections that they use. */
 export async function college(hub) {
   const terms = (await hub.ask("student", "GET", "/api/v1/terms")).items;
   const term = terms.find(({ opens_at }) => Date.parse(opens_at) < Date.now()).id;
@@ -16,7 +16,7 @@ export async function college(hub) {
   const later = (await hub.ask("student", "GET", `/api/v1/sections?term=${soon}&limit=5000`)).items;
   const overlap = (a, b) => a.meetings.some((x) => b.meetings.some((y) => x.start && y.start && x.start < y.end && y.start < x.end && x.days.some((day) => y.days.includes(day))));
   const subject = (one) => one.course.split(" ")[0];
-  /** Three sections that fit together, one that is full, one that overlaps. */
+  /** Three sections that fit together. */
   const week = [];
   for (const section of items) {
     const fits = section.open > 5 && section.meetings[0]?.start && section.credits > 2;
@@ -75,7 +75,7 @@ const withdrawAll = async (hub) => {
   for (const { id, priority } of (await hub.ask("staff", "GET", "/api/v1/alerts?active=true")).items) if (priority !== "low") await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
 };
 
-/** The states of the student's page. */
+/** Returns the states of the student's page. */
 function studentStates(hub, { term, soon, week, full, items }) {
   const student = { user: "student" };
   const here = `/?term=${term}`;
@@ -150,7 +150,7 @@ function studentStates(hub, { term, soon, week, full, items }) {
 
 const LETTERS = { mon: "M", tue: "T", wed: "W", thu: "R", fri: "F", sat: "S", sun: "U" };
 const quoted = (cells) => cells.map((cell) => `"${cell ?? ""}"`).join(",");
-/** The schedule of the term with changed, added and missing sections and, with `bad`, two invalid lines. */
+/** Returns the schedule of the term with changed, added and missing sections and, with `bad`, two invalid lines. */
 const schedule = (items, bad) => ["crn,course,title,section,component,credits,method,campus,waitlist_capacity,days,time,start,end,location,capacity,instructor",
   ...items.filter(({ meetings }) => meetings.length === 1 && meetings[0].start).slice(0, 90).map((one, i) => {
     const [{ days, start, end, starts_on, ends_on, location }] = one.meetings;
@@ -162,7 +162,7 @@ const schedule = (items, bad) => ["crn,course,title,section,component,credits,me
 const NEVER_DONE = `{ const ask = fetch; window.fetch = (where, how) => /imports\\/./.test(where)
   ? Promise.resolve(Response.json({ task: "t", state: "running", phase: "reading", dry_run: true, rows: 1000, sections: 0, refused: 2, bytes: 500000, bytes_total: 1000000 })) : ask(where, how); }`;
 
-/** The states of the staff page. */
+/** Returns the states of the staff page. */
 function staffStates(hub, { term, soon, items, week, full }) {
   const staff = { user: "staff" };
   const choose = async (page, id = term) => {
@@ -265,7 +265,7 @@ const PLONE = {
   announcements: { count: 4, age_s: 600 }, roster: { state: "readable", by: "visitor" },
 };
 
-/** The states of the administration page and of the links that it creates. */
+/** Returns the states of the administration page and of the links that it creates. */
 function adminStates(hub, chrome) {
   const admin = { user: "admin" };
   const run = async (page, users, seconds) => {
@@ -296,7 +296,7 @@ function adminStates(hub, chrome) {
   ];
 }
 
-/** The code of a time step (RFC 6238) for a secret in base 32. */
+/** Returns the code of a time step (RFC 6238) for a secret in base 32. */
 export function totp(secret, step) {
   const bits = [...secret].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
   const time = Buffer.alloc(8);
@@ -305,7 +305,7 @@ export function totp(secret, step) {
   return String((hash.readUInt32BE(hash.at(-1) & 15) & 0x7fffffff) % 1_000_000).padStart(6, "0");
 }
 
-/** The states of the pages of accounts, instructors, guardians, and of the API. */
+/** Returns the states of the other pages: accounts, instructors, guardians, documentation, error, no JavaScript. */
 function otherStates(hub, chrome) {
   const signIn = async (page, user) => {
     await page.fill("#sign-in [name=username]", user);
@@ -347,17 +347,17 @@ function otherStates(hub, chrome) {
   ];
 }
 
-/** The states of a hub without terms. */
+/** Returns the states of a hub without terms. */
 export const emptyStates = () => [
   { name: "first-run", where: "/admin", how: { user: "admin" }, ready: (page) => until(page, () => document.querySelectorAll("#first-steps-list > li").length > 0) },
   { name: "first-run-student", where: "/", how: {}, ready: (page) => until(page, () => /No terms/.test(document.querySelector("main").innerText)) },
 ];
 
-/** The states of a hub with a provider of single sign-on. */
+/** Returns the states of a hub with a provider of single sign-on. */
 export const providerStates = () => [
   { name: "providers", where: "/#term", how: {}, ready: (page) => until(page, () => document.querySelector("#sign-in a")) },
   { name: "provider-refused", where: "/#term", how: {}, ready: async (page) => { await page.getByRole("link", { name: /College account/ }).first().click(); await page.getByRole("button", { name: "guest", exact: true }).click(); await page.waitForURL(/callback/); } },
 ];
 
-/** All states of a hub with the demonstration college, in an order in which the earlier ones prepare the later ones. */
+/** Returns all states of a hub with the demonstration college, in order: the earlier ones prepare the later ones. */
 export const states = (hub, chrome, data) => [...studentStates(hub, data), ...staffStates(hub, data), ...adminStates(hub, chrome), ...otherStates(hub, chrome)];

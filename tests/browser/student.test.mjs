@@ -12,9 +12,9 @@ import STUDENT_ES from "../../static/js/words/student/es.js";
 const [EN, ES] = [{ ...COMMON_EN, ...STUDENT_EN }, { ...COMMON_ES, ...STUDENT_ES }];
 const allTexts = (words) => Object.values(words).flatMap((one) => typeof one === "string" ? [one] : Object.values(one));
 const SPANISH = new Set(allTexts(ES));
-/** A pattern for a text with any values in its placeholders. */
+/** Returns a pattern for a text with any values in its placeholders. */
 const pattern = (text) => new RegExp(`^${text.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".+")}$`, "su");
-/** Whether a text has enough words of its own to identify its language: `{from} to {to}` does not. */
+/** Returns whether a text has enough words of its own to identify its language: `{from} to {to}` does not. */
 const hasWords = (text) => !text.includes("{") || text.replace(/\{\w+\}|\P{L}/gu, "").length > 4;
 
 let hub, chrome;
@@ -145,7 +145,7 @@ test("two students want the last seat: one gets it, one may wait", async () => {
   await until(refused, () => /1st on the waitlist/.test(document.querySelector("#schedule-rows").textContent));
 });
 
-test("a drop can be undone until the page closes", async () => {
+test("a drop can be undone, and is sent when the page closes", async () => {
   await hub.term("drop", WEEK);
   for (const crn of [1, 5]) await hub.ask("student", "PUT", `/api/v1/me/registrations/drop-${crn}`);
   const page = await open(chrome, hub, "/?term=drop", { user: "student" });
@@ -339,7 +339,7 @@ test("on a phone, tabs fit 320 pixels and keep their scroll position", async () 
   await until(page, () => scrollY > 19_000);
 });
 
-/** The texts, labels and hints on the page that are English and not Spanish. */
+/** Returns the texts, labels and hints on the page that are English and not Spanish. */
 const englishTexts = async (page) => {
   const only = allTexts(EN).filter((one) => hasWords(one) && !SPANISH.has(one)).map(pattern);
   const spanish = [...SPANISH].filter(hasWords).map(pattern);

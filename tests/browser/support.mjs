@@ -18,7 +18,7 @@ const CHROMIUM = [process.env.CHROMIUM, ...["chromium-headless-shell", "chromium
   .find((one) => one && existsSync(one));
 /** The timeout of every wait: generous, since a test machine may be busy. */
 export const WAIT_MS_MAX = 90_000;
-/** Delays each request of a page to the API by up to this time, which reveals tests that do not wait for the response. */
+/** Delays each request of a page to the API by up to this time, which reveals tests that do not wait for responses. */
 const API_DELAY_MS_MAX = Number(process.env.API_DELAY_MS_MAX ?? 0);
 /** Delays changes of view and timers of a page by this time, which reveals tests that do not wait for them. */
 const PAGE_DELAY_MS = Number(process.env.PAGE_DELAY_MS ?? 0);
@@ -44,7 +44,7 @@ export async function freePort() {
   throw new Error(`none of ${PORTS_TRIED_MAX} ports is free`);
 }
 
-/** A hub with the demonstration accounts and a store of its own. */
+/** A hub with a store of its own, by default with the demonstration college and its accounts. */
 export class Hub {
   /** Starts a hub with these settings, on `port` or on a free one. */
   static async start(settings = {}, port, command = ["serve", "--demo"]) {
@@ -124,7 +124,10 @@ export class Hub {
     return text ? JSON.parse(text) : {};
   }
 
-  /** Creates a term from lines of a schedule. `opensIn` is in seconds from now; a negative number opens the term. `more` are the names of additional columns. */
+  /**
+   * Creates a term from lines of a schedule. `opensIn` is in seconds from now; a negative number opens the term. `more`
+   * are the names of additional columns.
+   */
   async term(id, lines, { opensIn = -60, title = id, more = [] } = {}) {
     await this.ask("staff", "PUT", `/api/v1/terms/${id}`, { title, opens_at: new Date(Date.now() + opensIn * 1000).toISOString() });
     const csv = [["crn,course,title,section,component,credits,capacity,waitlist_capacity,days,time,instructor", ...more].join(","), ...lines, ""].join("\n");
@@ -138,7 +141,7 @@ export class Hub {
     }
   }
 
-  /** The registrations of a student in a term, as `CRN status`, sorted. */
+  /** Returns the registrations of a student in a term, as `CRN status`, sorted. */
   async registrations(user, term) {
     const { items } = await this.ask(user, "GET", `/api/v1/me/registrations?term=${term}`);
     return items.map(({ section, status }) => `${section.slice(term.length + 1)} ${status}`).sort();
@@ -223,7 +226,7 @@ export const until = (page, test, argument) =>
 
 /** Waits for this number of search results. */
 export const rows = (n) => (page) => until(page, (n) => document.querySelectorAll(".row").length === n, n);
-/** The search result that contains this text, or that matches this pattern. */
+/** Returns the search result that contains this text, or that matches this pattern. */
 export const row = (page, text) => page.locator(".row", { hasText: text });
 
 /** Presses Tab until the focus is on an element that matches `selector`. */
@@ -235,12 +238,12 @@ export async function tabTo(page, selector) {
   throw new Error(`Tab did not reach ${selector}`);
 }
 
-/** A file for a file input. */
+/** Returns a file for a file input. */
 export const csvFile = (text, name = "schedule.csv") => ({ name, mimeType: "text/csv", buffer: Buffer.from(text) });
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** The violations of WCAG 2.2 A and AA that axe-core finds, one text each. The page must be opened with `bypassCSP`. */
+/** Returns the violations of WCAG 2.2 A and AA that axe-core finds, as texts. `open` needs the option `bypassCSP`. */
 export async function violations(page) {
   await page.evaluate((source) => { if (!window.axe) (0, eval)(source); }, AXE);
   const { violations: found } = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));

@@ -22,7 +22,7 @@ async function term(id, waiting) {
 const live = (page) => until(page, () => document.querySelector("#live").dataset.state === "live");
 const shown = (page, pattern) => until(page, (source) => new RegExp(source).test(document.querySelector(".schedule-view").textContent), pattern.source);
 const waiting = (page, pattern) => until(page, (source) => new RegExp(source, "s").test([...document.querySelectorAll(".roster table")].at(-1)?.textContent), pattern.source);
-/** The students on the waitlist of section 1, in the hub's order. */
+/** Returns the students on the waitlist of section 1, in the hub's order. */
 const waitlist = async (id) => (await hub.ask("staff", "GET", `/api/v1/sections/${id}-1/roster`)).items
   .filter(({ status }) => status === "waitlisted").map(({ user }) => user);
 

@@ -13,7 +13,7 @@ const UNPACKED = path.resolve(import.meta.dirname, "../../.apache");
 const SECRET = "a secret of the web server, 32 bytes";
 const ACCOUNTS = { ann: "student@college.edu", dean: "employee@college.edu; staff@college.edu", visitor: "library-walk-in@college.edu" };
 
-/** The program, and the folders of its modules and libraries; undefined if httpd is not installed. */
+/** Returns the program, and the folders of its modules and libraries; undefined if httpd is not installed. */
 function httpd() {
   const program = ["/usr/sbin/apache2", `${UNPACKED}/usr/sbin/apache2`].find((one) => existsSync(one));
   if (!program) return undefined;

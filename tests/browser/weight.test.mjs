@@ -6,7 +6,7 @@ import { browser, Hub, WAIT_MS_MAX, until } from "./support.mjs";
 
 /** The bytes of a visit without a cache until the first screen is complete: headers and bodies as transferred. */
 const FIRST_VIEW_BYTES_MAX = 60_000;
-/** Whether a request loads the rest of the term. It follows the first screen, and its size depends on the college. */
+/** Returns whether a request loads the rest of the term, whose size depends on the college, after the first screen. */
 const isRestOfTerm = (url) => url.includes("/sections?") && url.includes("cursor=");
 
 /** Resolves when no request is pending. The page may request its alerts again after the network has been idle. */

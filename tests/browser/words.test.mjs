@@ -7,8 +7,8 @@ import { test } from "node:test";
 
 const folder = new URL("../../static/js/words/", import.meta.url);
 /**
- * Whether a language may have different keys: ordinals differ in number, and English shows components as they are in
- * the schedule.
+ * Returns whether a language may have different keys: ordinals differ in number, and English shows components as they
+ * are in the schedule.
  */
 const isOptional = (key) => /^(nth|kind)\./.test(key);
 const placeholders = (words) => [...new Set(JSON.stringify(words).match(/\{\w+\}/g) ?? [])].sort();

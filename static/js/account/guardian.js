@@ -1,4 +1,4 @@
-// Links with which a parent or guardian reads the student's schedule. The student creates, copies and removes them.
+// Links with which a parent or guardian reads the student's schedule. The student creates and removes them.
 
 import { $, button, field, h, put } from "../dom.js";
 import { api } from "../api.js";
@@ -7,7 +7,10 @@ import { dateTime, problemText } from "../words.js";
 
 const PATH = "/api/v1/me/guardian-links";
 
-/** Shows the links and, to students, the form for a new one. Other users see the section only if they have links. */
+/**
+ * Shows the links and, to students, the form for a new one. Other users see the section only if they have links. `made`
+ * is the link that was just created.
+ */
 export async function showGuardianLinks(isStudent, made = null) {
   const status = h("p", { role: "status" });
   const say = (tone, text) => { status.className = tone; put(status, text); };

@@ -1,5 +1,5 @@
-// The "Sessions" view: who is connected. The table refreshes itself, is filtered by typing, and can disconnect a
-// session.
+// The "Sessions" view: who is connected. The table refreshes itself, can be filtered, and has buttons that disconnect
+// sessions.
 
 import { $, button, h, debounce, put } from "../dom.js";
 import { api, query } from "../api.js";

@@ -10,7 +10,7 @@ export const RANGES_S = [120, 600, 86_400];
 /** The longest range that the samples of each second cover. Longer ones have a sample for each minute. */
 const FINE_S_MAX = 600;
 const COARSE_GAP_MS = 150_000;
-/** The maximum number of samples of each minute: those of a day, and a few from before a restart of the hub. */
+/** The maximum number of samples for minutes: those of a day, and a few from before a restart of the hub. */
 const COARSE_MAX = 1_500;
 /** Samples arrive each second. A line joins two samples that are at most this far apart; a longer time is a gap. */
 const GAP_MS = 3_500;
@@ -242,7 +242,7 @@ function merged(samples, more) {
   return [...samples.filter(({ ms }) => !timed.length || ms < timed[0].ms), ...timed];
 }
 
-/** Returns when the hub started, if that is after the first sample. */
+/** Returns the times at which the hub started, in milliseconds, except those before the first sample. */
 function restartsIn(samples) {
   const starts = new Set(samples.map(({ started_at }) => Date.parse(started_at)));
   return [...starts].filter((ms) => ms > samples[0].ms);

@@ -8,7 +8,7 @@ import { problemText } from "../words.js";
 import { Rehearsal } from "./rehearsal.js";
 
 const DEMAND_MS = 15_000;
-/** Rows at first, and rows that "Show more" adds. */
+/** Rows at first. "Show more" adds four times as many. */
 const ROWS = 50;
 
 const ORDERS = {

@@ -67,7 +67,7 @@ export class ColumnsStep {
   /**
    * `root` is the element in which the step is drawn. `onchange(options)` checks the file with other options,
    * `oncontinue()` and `onrestart()` leave the step, `term()` and `termTitle(id)` return the term of the page and its
-   * title.
+   * title, `mayRemember()` whether the user may save the mapping.
    */
   constructor(root, actions) {
     this.root = root;

@@ -116,7 +116,7 @@ class LineForm {
     return read;
   }
 
-  /** Joins a cell with the next one, because a comma outside of quotation marks has divided it. */
+  /** Joins a cell with the next one, because a delimiter outside of quotation marks has divided it. */
   #join(at) {
     const read = this.#read();
     this.cells = [...read.slice(0, at), read.slice(at, at + 2).join(this.row.delimiter), ...read.slice(at + 2)];
@@ -184,7 +184,7 @@ export function corrector(state, { file, corrections = [] }, check) {
     { "aria-expanded": "false", "aria-label": t("correction.open.of", { line: finding.line }), "data-correct": finding.line });
 }
 
-/** Opens the fields of a line in the list of errors, if it is shown. */
+/** Opens the fields of a line in the list of errors. Returns whether the list has the line. */
 export const reopen = (root, line) => {
   const opener = root.querySelector(`[data-part=errors] [data-correct="${Number(line)}"]`);
   opener?.click();

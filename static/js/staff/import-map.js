@@ -2,9 +2,9 @@
 
 import { has, t } from "../i18n.js";
 
-/** The number of characters of a column's name that a profile accepts. */
+/** The greatest number of characters of a column's name that a profile accepts. */
 const NAME_CHARS_MAX = 200;
-/** The length of a profile's name. */
+/** The greatest number of characters of a profile's name. */
 const SLUG_CHARS_MAX = 60;
 
 /** Returns the entries `[column number, field]` of a map such as `#4:capacity,#7:ignore`. */
@@ -50,6 +50,6 @@ export function profileBody({ columns, header_line }, map) {
   };
 }
 
-/** Returns the name of a profile with this title: letters, digits and hyphens. */
+/** Returns the name of a profile with this title: letters, digits, `-`, `.` and `_`. */
 export const profileName = (title) =>
   title.normalize("NFKC").trim().toLowerCase().replace(/\s+/g, "-").replace(/[^\p{L}\p{N}._-]/gu, "").slice(0, SLUG_CHARS_MAX);

@@ -39,10 +39,7 @@ export class ImportView {
   /** Whether the term of the applied import has no opening time, so that its registration stays closed. */
   #neverOpens = false;
 
-  /**
-   * `page`: `{nameOf(id), term(), termTitle(id), hasTerm(id), hasOpening(id), ensure(ids), show(id), showTerm(id),
-   * compose(audience)}`. `onapplied()` is called after an import was applied.
-   */
+  /** `page`: see staff.js. `onapplied()` is called after an import was applied. */
   constructor(live, page, onapplied = () => {}) {
     this.#live = live;
     Object.assign(this, { page, onapplied });

@@ -8,7 +8,7 @@ import { problemText } from "../words.js";
 const PATH = "/api/v1/staff/rehearsals";
 /** The pause between two reads of the progress. */
 const PROGRESS_MS = 500;
-/** Sections in the result. */
+/** The maximum number of sections in the result. */
 const ROWS_MAX = 50;
 
 export class Rehearsal {

@@ -26,7 +26,7 @@ export class SectionList {
   /** The result of the last save by section: `{text, tone, field, saving, confirm: {text, label, tone}}`. */
   results = new Map();
 
-  /** `page`: `{catalogue, numbers(id), refused(), compose(audience)}`. */
+  /** `page`: see staff.js. */
   constructor(page) {
     this.page = page;
     this.form = $("section-search");

@@ -11,7 +11,7 @@ const CLOSING_KEY = "eduhub.closing";
 
 export class TermCard {
   #shown = "";
-  /** When the term last opened or closed on its own, by `performance.now()`. */
+  /** When a term last opened or closed on its own, by `performance.now()`. */
   #switchedAt = -Infinity;
 
   /**
@@ -48,8 +48,8 @@ export class TermCard {
   }
 
   /**
-   * Records that the term opened or closed on its own and the button changes. A press just afterward was meant for the
-   * old one.
+   * Records that a term opened or closed on its own, which may change the button of this card. A press just afterward
+   * was meant for the old button.
    */
   switched() {
     this.#switchedAt = performance.now();
@@ -91,7 +91,7 @@ export class TermCard {
   }
 
   /**
-   * Replaces the buttons in a cell with a question and its two answers. The button that confirms is enabled after a
+   * Replaces the buttons of the card with a question and its two answers. The button that confirms is enabled after a
    * moment.
    */
   #confirm({ text, label, body }) {

@@ -42,7 +42,8 @@ export async function inUtf8(file, encoding) {
 }
 
 /**
- * Finds the bytes of the row that starts at `line` of a file in UTF-8. Returns `{start, end}`, or null if none does.
+ * Finds the bytes of the row that starts at `line` of a file in UTF-8. Returns `{start, end}`, or null if none does or
+ * the row cannot be changed: it is too large, or its quotation marks are not closed.
  */
 async function find(file, line, delimiter) {
   const head = await bytesOf(file, 0, UTF8_BOM.length);

@@ -7,7 +7,7 @@ import { mediaType } from "./import-file.js";
 const STALL_MS_MAX = 60_000;
 
 /**
- * Uploads `file`. Resolves with the parsed response; rejects as `call` does. `onprogress(bytes)` receives the
+ * Uploads `file`. Resolves with the parsed response; rejects with a `Problem`. `onprogress(bytes)` receives the
  * number of bytes sent so far; `signal` aborts the upload.
  */
 export function upload(path, file, { signal, onprogress }) {

@@ -4,7 +4,7 @@ import { button, h, put } from "../dom.js";
 import { i18n, t } from "../i18n.js";
 import { meetingTexts } from "../words.js";
 
-/** The maximum number of alternates of a section, as the hub accepts it. */
+/** The maximum number of alternates of a section that the hub accepts. */
 const ALTERNATES_MAX = 5;
 
 export class Choices {

@@ -10,7 +10,7 @@ const TYPING_MS = 80;
 const TIMES = { morning: ["00:00", "11:59"], afternoon: ["12:00", "16:59"], evening: ["17:00", "24:00"] };
 const MODES = ["online", "person"];
 
-/** Returns whether all meetings with a time start within a part of the day. */
+/** Returns whether a section has meetings with a time, and all of these start within a part of the day. */
 const startsIn = ({ meetings = [] }, [from, to]) => {
   const timed = meetings.filter((one) => one.start);
   return timed.length > 0 && timed.every((one) => one.start >= from && one.start <= to);
@@ -44,7 +44,7 @@ export class Filters {
     return Object.values(this.#values).filter(Boolean).length;
   }
 
-  /** Returns whether a section passes, as a function; undefined if no filter is set. */
+  /** Returns a function that returns whether a section passes the filters; undefined if no filter is set. */
   predicate() {
     if (!this.count) return undefined;
     const { time, mode, campus, credits, instructor, fits } = this.#values;

@@ -46,7 +46,7 @@ async function requestAll() {
   }
 }
 
-/** Returns a promise of the response to one of the requests. Each response is returned once. */
+/** Returns a promise of the response to one of the requests, or undefined. Each response is returned once. */
 export function takeResponse(path) {
   const response = responses.get(path);
   responses.delete(path);

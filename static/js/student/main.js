@@ -66,7 +66,7 @@ page.finder.search();
 /** The first reading of the terms. It does not wait for the user, whom the hub knows by the cookie. */
 export const firstTerms = page.terms.load();
 firstTerms.then(() => {
-  // For a visitor. Any other user is known soon.
+  // As for a visitor. For any other user, page.js soon shows all counts.
   hideCountsBelow(page.terms.college?.small_counts);
   if (!page.terms.current) firstRowsAreDrawn();
 }, firstRowsAreDrawn);

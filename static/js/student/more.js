@@ -19,7 +19,7 @@ export class More {
     changed(null);
   }
 
-  /** Parts of the address. */
+  /** The parts of the address that name the additional filters and the section shown. */
   get fields() {
     return { ...this.filters.fields, section: this.sectionPage.shown };
   }

@@ -24,9 +24,10 @@ function prerequisite(unmet) {
 }
 
 /**
- * Returns the reason for a refusal, and the next step: `{text, next?}`, where `next` is `waitlist`, `swap` (for the
- * sections `with`), `others`, `plan`, `retry`, `check` or `sign`. `nameOf` returns a section's name; `sum` is the
- * number of credits that the request would have led to, `limit` the number allowed.
+ * Returns the reason for a refusal, and the next step: `{text, next?, with?}`, where `next` is `waitlist`, `swap` (for
+ * the sections `with`), `together` (with one of the sections `with`), `others`, `plan`, `retry`, `check` or `sign`.
+ * `nameOf` returns a section's name; `sum` is the number of credits that the request would have led to, `limit` the
+ * number allowed.
  */
 export function refusal(problem, { nameOf = (id) => id, sum, limit } = {}) {
   const conflicting = [problem.conflicts_with ?? []].flat();

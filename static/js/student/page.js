@@ -19,8 +19,9 @@ const REPEAT_CHECK_MS = 1_000;
 
 /** The user and the workspace, see main.js. */
 const { present } = page;
-/** Returns how far the rows are from the top of the page before the header names the user. */
+/** Returns how far the rows are from the top of the page, in pixels. */
 const rowsTop = () => $("rows").getBoundingClientRect().top + scrollY;
+/** How far they were before the header named the user; null afterward. */
 let rowsAt = rowsTop();
 /** The first reading of the terms, until it is used. */
 let reading = firstTerms;

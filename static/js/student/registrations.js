@@ -124,8 +124,8 @@ export class Registrations {
   }
 
   /**
-   * Joins the waitlist of a section with choices, or takes a seat that has become free: `with`, `any_of` (lists of
-   * sections) and `drop` (a section).
+   * Joins the waitlist of a section, or takes a seat that has become free. `choices` are `with` and `any_of` (lists of
+   * sections), and `drop` (a section).
    */
   wait(id, choices, view = "row") {
     return this.#send([id], "pending.wait", view, async () => {

@@ -6,7 +6,7 @@ import { t } from "../i18n.js";
 import { joinList, meetingTexts } from "../words.js";
 import { findConflict } from "./conflicts.js";
 
-/** The maximum number of sections of each kind, as the hub accepts it. */
+/** The maximum number of sections of each kind that the hub accepts. */
 const CHOICES_MAX = 8;
 
 /**

@@ -25,7 +25,10 @@ export class Watch {
     return this.#ids.has(id);
   }
 
-  /** Returns a button that starts and ends the watch of a section; null while it has open seats or is cancelled. */
+  /**
+   * Returns a button that starts and ends the watch of a section; null if the section is not watched and has open seats
+   * or is cancelled.
+   */
   button(section) {
     const isNeeded = section.status !== "cancelled" && !(this.page.numbers(section.id).open > 0);
     if (!isNeeded && !this.has(section.id)) return null;
