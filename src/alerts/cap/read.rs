@@ -93,8 +93,8 @@ struct Elements {
 ///
 /// # Errors
 /// When the document is not well-formed XML in UTF-8, has a document type declaration or an entity that XML does not
-/// predefine, or is not a CAP 1.2 message; or when a required element is missing, given twice, or has a value that CAP
-/// does not allow.
+/// predefine, is nested too deeply, or is not a CAP 1.2 message; when a required element is missing; when an element is
+/// given twice; when there are too many references; or when an identifier, a time or a reference cannot be read.
 pub fn read(bytes: &[u8]) -> Result<CapMessage, CapError> {
     let text = std::str::from_utf8(bytes).map_err(|_| CapError::malformed("The message must be UTF-8."))?;
     let mut reader = NsReader::from_str(text.trim_start_matches('\u{feff}'));

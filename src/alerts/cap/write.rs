@@ -15,7 +15,7 @@ fn identifier(alert: &str, message: &PublicMessage) -> String {
     format!("{alert}.{}", message.seq)
 }
 
-/// Returns the last message of an alert; `None` if it has none, or is not for everyone.
+/// Returns the last message of an alert as a CAP document; `None` if the alert has no message, or is not for everyone.
 #[must_use]
 pub fn write(public: &PublicAlert, publisher: &Publisher) -> Option<String> {
     let PublicAlert { alert, messages } = public;
