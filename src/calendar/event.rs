@@ -34,7 +34,8 @@ pub(super) struct Event {
     cancelled: Vec<DateTime>,
 }
 
-/// Returns the events of a section: one for each meeting whose days, times and dates are known.
+/// Returns the events of a section: one for each meeting whose days, times and dates are known and that takes place at
+/// least once.
 pub(super) fn of_class(class: &Class<'_>, student: &UserName, language: Language, zone: &TimeZone) -> Vec<Event> {
     let meetings = class.section.meetings.iter().enumerate();
     let component = component_name(&class.section.component, language);
