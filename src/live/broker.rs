@@ -186,7 +186,7 @@ impl Broker {
         is_due(self.live.presence.joins.waiting(), now.saturating_duration_since(sent))
     }
 
-    /// Sends the changed seats of every term, or the next part of a large change.
+    /// Sends the changed seats of every term, or the next part of a large change. Also sends the terms that changed.
     fn send_seats(&mut self, now: Instant) {
         let mut changed_terms = Vec::new();
         for (id, term) in self.live.model.terms().iter() {
@@ -414,7 +414,7 @@ impl StreamHandler<Event> for Broker {
                 self.send_urgent_to_all(&FanOut::SignedOut { user, token, issued_until });
             }
             Event::Disconnect { session } => self.disconnect(session),
-            // For [`crate::live::other_hubs`].
+            // Lists of sessions are for [`crate::live::other_hubs`], and states for [`crate::observe::hubs`].
             Event::SessionsWanted { .. } | Event::Sessions { .. } | Event::HubState(_) => {}
         }
     }

@@ -53,7 +53,7 @@ pub(super) struct Driver {
     feed: Feed,
     /// The turn in the queue of joins, until the session is live.
     turn: Option<Turn>,
-    /// When the client should reconnect, for [`Close::Busy`].
+    /// The time after which the client should reconnect, for [`Close::Busy`].
     retry_after: Option<Duration>,
 }
 

@@ -1,7 +1,7 @@
 //! The live sessions of all hubs: asks the other hubs for theirs over the bus, and answers them.
 //!
-//! Messages may be lost. A hub that does not reply within [`REPLY_MAX`] is reported with the counts of its last reply and
-//! their age, and after [`KNOWN_MAX`] not at all: it has ended, or is cut off.
+//! Messages may be lost. A hub that does not reply within [`REPLY_MAX`] is reported with the counts of its last reply
+//! and their age, and after [`KNOWN_MAX`] not at all: it has ended, or is cut off.
 
 use std::collections::HashMap;
 use std::sync::Arc;
