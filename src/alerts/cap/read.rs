@@ -10,7 +10,8 @@ use quick_xml::name::{Namespace, ResolveResult};
 use crate::alerts::cap::NAMESPACE;
 use crate::domain::cap::{CapId, NAME_CHARS_MAX, is_name};
 
-/// The longest document, in bytes. Messages with polygons of many points are about 60 kB long.
+/// The longest document, in bytes. Callers must not pass a longer one to [`read`]. Messages with polygons of many
+/// points are about 60 kB long.
 pub const LEN_MAX: usize = 256 * 1024;
 /// The deepest nesting of elements. CAP itself needs four levels; a signature adds a few.
 const DEPTH_MAX: usize = 32;
