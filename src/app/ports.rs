@@ -321,7 +321,7 @@ fn lock_files(files: &Path) -> Result<StoreLock, OpenError> {
     })
 }
 
-/// Opens the database for a command that only reads it, even while a hub runs in the same folder.
+/// Opens the database for a command, reads it and closes it. Works while a hub runs in the same folder.
 fn read_database<T>(
     config: &Config,
     url: &PostgresUrl,
