@@ -6,7 +6,7 @@ use enum_map::{Enum, EnumMap};
 use parking_lot::Mutex;
 use strum::IntoStaticStr;
 
-/// Why an event did not get from one hub to another.
+/// Why an event was not sent to other hubs, did not arrive, or was not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Dropped {

@@ -16,9 +16,9 @@ use crate::bus::nats::Delivery;
 
 /// How long connecting to one address of a server may take, TLS and sign-in included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Messages between this program and the NATS client in each direction: as many as a hub exchanges in two seconds when
-/// registration opens. Beyond them, events to be sent wait in the queue of the bus, and received ones are dropped and
-/// counted.
+/// Maximum number of messages that wait between this program and the NATS client in each direction: as many as a hub
+/// exchanges in two seconds when registration opens. Beyond it, events to be sent wait in the queue of the bus, and
+/// received ones are dropped and counted.
 const CLIENT_MESSAGES_MAX: usize = 1_024;
 /// The name of the hub's connections in the monitoring of NATS.
 const CONNECTION_NAME: &str = "eduhub";

@@ -76,7 +76,7 @@ impl Worker {
     /// Makes a connection and uses it until `stop` resolves.
     ///
     /// # Errors
-    /// Why there is no longer a connection.
+    /// Why no connection can be made, or why it was lost.
     async fn connection(&mut self, stop: &mut oneshot::Receiver<()>) -> Result<(), String> {
         let (client, mut signals) = tokio::select! {
             _ = &mut *stop => return Ok(()),
