@@ -16,7 +16,7 @@ use crate::domain::meeting::{Days, END_OF_DAY, Meeting};
 /// versions.
 const UID_DOMAIN: &[u8] = b"eduhub schedule 1";
 
-/// The meetings of a section at one time of the week.
+/// A weekly meeting of a section, with all its dates.
 #[derive(Debug)]
 pub(super) struct Event {
     uid: Uuid,
