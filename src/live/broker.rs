@@ -3,7 +3,8 @@
 //! - **Alerts** are read from the store, in order. An event is only a hint to read; a lost hint and a relay that has
 //!   fallen behind are handled by the same reads.
 //! - **Seats** are conflated: each tick compares every term's published snapshot with what was sent last.
-//! - **Frames for one user or channel** come from events, and wait in a bounded backlog while a relay is behind.
+//! - **Frames for one user or channel** come from events, or from a tick when a window opens or a term changes.
+//!   They wait in a bounded backlog while a relay is behind.
 //! - **Urgent messages** (a sign-out, a disconnection, the shutdown of the hub) are never dropped.
 //!
 //! The bound of a relay's mailbox is respected: messages that do not fit are sent with a later tick.

@@ -97,7 +97,7 @@ pub(super) fn retry_ms(driver: Option<&Driver>, why: Close) -> Option<u64> {
     Some(appointed.unwrap_or_else(|| rand::rng().random_range(RETRY_MS)))
 }
 
-/// Joins the relay. Call it once the actor has started.
+/// Waits for a turn, and joins the relay. Must be called when the actor has started.
 pub(super) fn join<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     let queue = ctx.address().recipient();
     let Some(driver) = actor.driver() else { return };

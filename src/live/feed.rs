@@ -56,7 +56,7 @@ pub enum FeedInput<'a> {
     Message(&'a str),
     /// The client has sent something, such as a pong.
     Alive,
-    /// The transport failed, or the client violated its protocol or disconnected.
+    /// The transport failed, the client violated its protocol or disconnected, or the session cannot join its relay.
     Ended(Close),
     /// The reply to [`FeedOutput::ReadRange`].
     Range(Result<StoredRange, StoreError>),

@@ -271,7 +271,7 @@ impl Presence {
         self.users.contains_key(user)
     }
 
-    /// Returns a connection by its id.
+    /// Returns a connection by its id; `None` if there is no such connection.
     #[must_use]
     pub fn session(&self, id: Uuid) -> Option<Arc<LiveSession>> {
         self.sessions.get(&id).map(|session| session.value().clone())
