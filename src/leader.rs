@@ -101,8 +101,8 @@ impl Leadership {
         self.counts.failed.load(Ordering::Relaxed)
     }
 
-    /// Ends the candidacy, and the lease if this hub has it, so that another hub takes over at once. Must be called
-    /// when nothing more is written under the tenure.
+    /// Ends the candidacy, and the lease if this hub has it, so that another hub takes over at once. Call it only when
+    /// nothing more is written under the tenure.
     pub async fn resign(&self) {
         let resign = self.resign.lock().take();
         let (done, ended) = oneshot::channel();
