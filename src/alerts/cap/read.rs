@@ -61,7 +61,7 @@ pub struct CapMessage {
     pub infos: Vec<CapInfo>,
 }
 
-/// An `info` block of a message. Texts are trimmed; empty ones count as absent.
+/// An `info` block of a message. Texts are trimmed; empty ones, except categories, count as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CapInfo {
     pub(super) language: Option<String>,

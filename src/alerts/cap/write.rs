@@ -7,7 +7,7 @@ use crate::domain::alert::AlertContent;
 use crate::domain::cap::CapValues;
 use crate::store::alerts::{PublicAlert, PublicMessage};
 
-/// The name of the parameter that states the hub's own category, because several of them share one category of CAP.
+/// The name of the parameter that states the category of the hub. Several of its categories share one category of CAP.
 const CATEGORY_PARAMETER: &str = "eduhub:category";
 
 /// Returns the identifier of a message: unique for each alert and each of its entries.
