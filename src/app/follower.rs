@@ -32,7 +32,7 @@ const POLL_MIN: Duration = Duration::from_millis(20);
 /// Time between two searches for imports whose hub has ended.
 const RECOVERY: Duration = Duration::from_secs(60);
 
-/// Reads of the store, for metrics.
+/// Counters of the follower, for metrics.
 #[derive(Debug, Default)]
 pub(super) struct FollowCounts {
     /// Reads that succeeded.

@@ -74,7 +74,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Returns the address of the hub that has the store or the folder.
+    /// Returns the address of the hub that holds the store or runs in the folder; `None` if it is not known.
     #[must_use]
     pub fn hub(&self) -> Option<&str> {
         match self {

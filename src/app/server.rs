@@ -338,7 +338,7 @@ fn watch_caches(
     )
 }
 
-/// Adds the newest alerts in memory, and the reads for clients that resume, to the metrics.
+/// Adds the number of alerts in memory, and that of reads for clients that resume, to the metrics.
 fn watch_tail(metrics: &Metrics, tail: &Arc<AlertTail>) -> prometheus::Result<()> {
     let entries = tail.clone();
     metrics.watch_value(
