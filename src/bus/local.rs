@@ -22,7 +22,7 @@ const QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// One in this many lost events is logged.
 const LOST_PER_LOG: u64 = 1_000;
 
-/// Returns whether a user is connected.
+/// A function that returns whether a user is connected.
 type IsConnected = dyn Fn(&UserName) -> bool + Send + Sync;
 
 /// The bus within one process.

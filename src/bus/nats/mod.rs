@@ -67,7 +67,7 @@ struct Outgoing {
 }
 
 impl Outgoing {
-    /// Waits for the next event. After the bus was dropped and the queue is empty, waits forever.
+    /// Waits for the next event. Waits forever when the bus has been dropped and the queue is empty.
     async fn next(&mut self) -> Event {
         let Some(event) = self.queue.recv().await else { return std::future::pending().await };
         self.removed(&event);
