@@ -136,7 +136,7 @@ pub(super) fn join<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     ctx.wait(joined);
 }
 
-/// Passes the reply to an output to the feed.
+/// Passes the reply to an output on to the feed.
 fn replied<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mut T::Context) {
     if let Some(driver) = actor.driver() {
         driver.session().set_waiting(false);
@@ -145,7 +145,8 @@ fn replied<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mut T::Conte
     catch_up(actor, ctx);
 }
 
-/// Asks the relay for what it has held back, once the session waits for no reply and has handled its queue.
+/// Ends the turn of a session that waits for no reply. When the session has also handled its queue, asks the relay for
+/// what it has held back.
 fn catch_up<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     let Some(driver) = actor.driver() else { return };
     let session = driver.feed.session();

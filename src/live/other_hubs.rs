@@ -110,7 +110,7 @@ impl OtherHubs {
         }
     }
 
-    /// Returns the sessions of this hub.
+    /// Returns the sessions of this hub that match `filter`.
     fn page(&self, filter: &SessionFilter) -> SessionPage {
         let mut found = self.presence.sessions();
         found.retain(|session| {
@@ -135,7 +135,7 @@ impl OtherHubs {
         connections
     }
 
-    /// Returns the sessions of all hubs.
+    /// Returns the sessions of all hubs that match `filter`.
     pub async fn sessions(&self, filter: SessionFilter) -> AllSessions {
         let limit = filter.limit;
         let replies = self.ask(&filter).await;

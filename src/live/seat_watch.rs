@@ -58,8 +58,8 @@ impl SeatWatch {
         Self { model, snapshot_bytes, terms: HashMap::new(), shown }
     }
 
-    /// Returns whether a caller (`None`: a visitor) may see the term or section of a channel. Other channels always
-    /// exist.
+    /// Returns whether the term of a channel exists, or `caller` (`None`: a visitor) may see its section. Other
+    /// channels always exist.
     pub(super) fn has(&self, channel: &Channel, caller: Option<(&UserName, Role)>) -> bool {
         match channel {
             Channel::Seats(term) => self.model.term(term).is_some(),
