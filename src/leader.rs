@@ -277,7 +277,7 @@ mod tests {
         let held = tenure.borrow().clone().unwrap();
         assert_eq!(changed(&mut tenure).await, None);
         assert!(!held.is_current());
-        // Two failures do not end the tenure: the reply after them renews the lease, three seconds after the first one.
+        // Two failures do not end the tenure: the reply after them renews the lease three seconds after its start.
         assert!(began.elapsed() >= RENEWAL_PAUSE * 3 + LEASE - RENEWAL_PAUSE, "{:?}", began.elapsed());
         *store.replies.lock() = [Ok(Some(4))].into();
         assert_eq!(changed(&mut tenure).await, Some(4), "the lease is taken again under a new fence");
