@@ -101,8 +101,8 @@ impl Leadership {
         self.counts.failed.load(Ordering::Relaxed)
     }
 
-    /// Ends the candidacy, and the lease if this hub has it, so that another hub takes over at once. Must be called
-    /// when nothing more is written under the tenure.
+    /// Ends the candidacy, and the lease if this hub has it, so that another hub takes over at once. Call it only when
+    /// nothing more is written under the tenure.
     pub async fn resign(&self) {
         let resign = self.resign.lock().take();
         let (done, ended) = oneshot::channel();
@@ -206,7 +206,7 @@ mod tests {
     use crate::store::outbox::OutboxStore;
     use crate::store::{StoreError, StoreFuture};
 
-    /// A store whose replies the test gives. Without a reply it repeats the last one.
+    /// A store whose replies the test prepares. The last reply is repeated.
     #[derive(Default)]
     struct Scripted {
         replies: Mutex<VecDeque<Result<Option<u64>, StoreError>>>,
@@ -277,7 +277,7 @@ mod tests {
         let held = tenure.borrow().clone().unwrap();
         assert_eq!(changed(&mut tenure).await, None);
         assert!(!held.is_current());
-        // Two failures do not end the tenure: the third reply renews the lease after three seconds.
+        // Two failures do not end the tenure: the reply after them renews the lease three seconds after its start.
         assert!(began.elapsed() >= RENEWAL_PAUSE * 3 + LEASE - RENEWAL_PAUSE, "{:?}", began.elapsed());
         *store.replies.lock() = [Ok(Some(4))].into();
         assert_eq!(changed(&mut tenure).await, Some(4), "the lease is taken again under a new fence");

@@ -21,8 +21,9 @@ fn main() -> ExitCode {
     eduhub::cli::main()
 }
 
-/// Starts the program again in the same process with [`PURGE_DELAY`], unless the variable is set. mimalloc reads it before
-/// `main`, and a program cannot change it later without unsafe code. Returns if that fails: it only costs memory.
+/// Starts the program again in the same process with [`PURGE_DELAY`], unless the variable is set. mimalloc reads it
+/// before `main`, and a program cannot change it later without unsafe code. Returns if that fails: it only costs
+/// memory.
 fn set_purge_delay() {
     let (name, value) = PURGE_DELAY;
     let mut arguments = env::args_os();

@@ -15,7 +15,7 @@ const QUEUE_LEN_MAX: usize = 25_000;
 /// Maximum number of acknowledgements in one write.
 const BATCH_LEN_MAX: usize = 500;
 
-/// Whether the alert was sent to the user.
+/// The result of storing an acknowledgement: whether the alert was sent to the user.
 type StoreResult = Result<bool, StoreError>;
 
 #[derive(Default)]

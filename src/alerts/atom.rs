@@ -14,7 +14,7 @@ pub const CONTENT_TYPE: &str = "application/atom+xml; charset=utf-8";
 /// With the longest texts, the feed is about 150 kB long.
 pub const ENTRIES_MAX: usize = 50;
 
-/// Writes the feed that the hub serves at `path`. `alerts` are in the order of their last messages, newest first.
+/// Writes the feed that the hub serves at `path`. `alerts` must be in the order of their last messages, newest first.
 /// Alerts that are not for everyone are left out.
 #[must_use]
 pub fn write(alerts: &[PublicAlert], publisher: &Publisher, path: &str) -> String {

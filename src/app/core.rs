@@ -75,7 +75,7 @@ pub struct SharedTerms {
     pub tasks: Arc<dyn SharedTasks>,
     /// The events after which this hub reads the store at once.
     pub hints: EventStream,
-    /// How many times the rows of each term had been rewritten.
+    /// [`StoredTerm::rewrites`](crate::store::shared::StoredTerm::rewrites) of each term.
     pub rewrites: HashMap<TermId, u64>,
 }
 

@@ -32,7 +32,7 @@ const POLL_MIN: Duration = Duration::from_millis(20);
 /// Time between two searches for imports whose hub has ended.
 const RECOVERY: Duration = Duration::from_secs(60);
 
-/// Reads of the store, for metrics.
+/// Counters of the follower, for metrics.
 #[derive(Debug, Default)]
 pub(super) struct FollowCounts {
     /// Reads that succeeded.
@@ -62,15 +62,15 @@ struct FollowerDeps {
 struct Follower {
     deps: FollowerDeps,
     counts: Arc<FollowCounts>,
-    /// How many times the rows of each term had been rewritten when this hub last loaded it.
+    /// [`StoredTerm::rewrites`] of each term when this hub last loaded it.
     rewrites: HashMap<TermId, u64>,
     /// The position up to which ended tokens were read.
     revocations: u64,
-    /// [`StoredTerm::rewrites_when_new`] at the last read.
+    /// The history of the store at the last read: the largest [`StoredTerm::rewrites_when_new`] of its terms.
     history: u64,
 }
 
-/// Reads how many times the rows of each term were rewritten. Must be called before the terms are loaded.
+/// Reads [`StoredTerm::rewrites`] of each term. Must be called before the terms are loaded.
 pub(super) async fn rewrites(store: &dyn SharedStore) -> Result<HashMap<TermId, u64>, StoreError> {
     Ok(store.stored_terms().await?.into_iter().map(|term| (term.id, term.rewrites)).collect())
 }
@@ -94,8 +94,8 @@ pub(super) fn start(shared: SharedTerms, core: &Core, identity: &Arc<Identity>) 
 }
 
 impl Follower {
-    /// Starts following on the current runtime, until it ends. `rewrites` is what [`rewrites`] returned before the terms
-    /// were loaded.
+    /// Starts following on the current runtime, until it ends. `rewrites` is what [`rewrites`] returned before the
+    /// terms were loaded.
     fn start(deps: FollowerDeps, rewrites: HashMap<TermId, u64>, hints: EventStream) -> Arc<FollowCounts> {
         let counts: Arc<FollowCounts> = Arc::default();
         let wake = Arc::new(Notify::new());
@@ -192,8 +192,8 @@ impl Follower {
     }
 }
 
-/// Wakes the follower at each event that another hub may have caused. Reads all events, so that they do not queue up
-/// while the store does not respond.
+/// Wakes the follower at each event about ended tokens, or about a commit that this hub has not read. Takes all events,
+/// so that they do not queue up while the store does not respond.
 async fn take_hints(mut hints: EventStream, wake: Arc<Notify>, model: Arc<ReadModel>, counts: Arc<FollowCounts>) {
     while let Some(event) = hints.next().await {
         let is_new = match event {

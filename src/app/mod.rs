@@ -81,7 +81,7 @@ struct Shared {
     broker: Addr<Broker>,
     /// The bridge to Plone; `None` if no Plone is configured.
     bridge: Option<Arc<Bridge>>,
-    /// Reads of the changes by other hubs; `None` for the embedded store.
+    /// The counters of the follower; `None` for the embedded store.
     following: Option<Arc<FollowCounts>>,
 }
 

@@ -1,5 +1,5 @@
-//! The ports of the hub. Only this file names their implementations: the embedded SQLite store and the store on PostgreSQL,
-//! and the buses within this process and on NATS. The settings select among them.
+//! The ports of the hub. Only this file names their implementations: the embedded SQLite store and the store on
+//! PostgreSQL, and the buses within this process and on NATS. The settings select among them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,10 +50,10 @@ pub use crate::store::verification::Verification;
 /// Why the store cannot be opened or read. The messages are for the person who runs the command.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The embedded store.
+    /// The embedded store cannot be opened.
     #[error(transparent)]
     Sqlite(#[from] sqlite::OpenError),
-    /// The database.
+    /// The database cannot be opened.
     #[error(transparent)]
     Postgres(#[from] postgres::OpenError),
     /// Another hub on the database runs in the same folder.
@@ -68,13 +68,13 @@ pub enum OpenError {
         /// The address of the hub, if it announced one.
         address: Option<String>,
     },
-    /// The store was opened, and cannot be read.
+    /// The store was opened but cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl OpenError {
-    /// Returns the address of the hub that has the store or the folder.
+    /// Returns the address of the hub that holds the store or runs in the folder; `None` if it is not known.
     #[must_use]
     pub fn hub(&self) -> Option<&str> {
         match self {
@@ -238,7 +238,7 @@ impl Ports {
         }
     }
 
-    /// Closes the store, so that one file contains all of an embedded one.
+    /// Closes the store. All commits of an embedded store are then in its database file.
     pub async fn close(&self) {
         let store = self.store.clone();
         let close = move || match store {
@@ -321,7 +321,7 @@ fn lock_files(files: &Path) -> Result<StoreLock, OpenError> {
     })
 }
 
-/// Opens the database for a command that only reads it, even while a hub runs in the same folder.
+/// Opens the database for a command, reads it and closes it. Works while a hub runs in the same folder.
 fn read_database<T>(
     config: &Config,
     url: &PostgresUrl,
@@ -335,7 +335,8 @@ fn read_database<T>(
     Ok(value)
 }
 
-/// Returns the URL of the hub that holds the store, or that runs in this folder on the database, if any.
+/// Returns the URL of the hub that holds the store, or that runs in this folder on the database; `None` if there is no
+/// such hub, or it has not announced its URL yet.
 ///
 /// # Errors
 /// When the lock cannot be examined.

@@ -60,8 +60,8 @@ const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum time that a client may keep a connection open after the hub has closed it.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum number of bytes that the kernel keeps for a connection and has not sent yet. Without it, the kernel's buffer
-/// for a client that does not read grows to megabytes (1.5 MB for each of 1,000 such clients, measured). A connection to
-/// a client that reads is not slowed: what was sent and not acknowledged does not count.
+/// for a client that does not read grows to megabytes (1.5 MB for each of 1,000 such clients, measured). A connection
+/// to a client that reads is not slowed: what was sent and not acknowledged does not count.
 const UNSENT_LEN_MAX: u32 = 64 * 1024;
 
 impl Shared {
@@ -206,7 +206,7 @@ fn rehearsals(config: &Config, shared: &Shared) -> Rehearsals {
     Rehearsals::new(executor, ports.plans.clone(), ports.clock.clone())
 }
 
-/// How many connections there may be.
+/// The maximum numbers of connections.
 struct Connectable {
     /// Connections that are served.
     limit: usize,
@@ -222,8 +222,8 @@ impl Connectable {
         Self { limit, accepted: limit + beyond }
     }
 
-    /// Returns how many connections a worker may have, so that all of them together stay within the limit on open files.
-    /// A worker with this many connections gets no new one until it has closed one.
+    /// Returns how many connections a worker may have, so that all of them together stay within the limit on open
+    /// files. A worker with this many connections gets no new one until it has closed one.
     const fn per_worker(&self, workers: usize) -> usize {
         self.accepted.div_ceil(workers)
     }
@@ -338,7 +338,7 @@ fn watch_caches(
     )
 }
 
-/// Adds the newest alerts in memory, and the reads for clients that resume, to the metrics.
+/// Adds the number of alerts in memory, and that of reads for clients that resume, to the metrics.
 fn watch_tail(metrics: &Metrics, tail: &Arc<AlertTail>) -> prometheus::Result<()> {
     let entries = tail.clone();
     metrics.watch_value(

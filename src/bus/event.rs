@@ -46,8 +46,8 @@ pub enum Event {
         user: UserName,
         /// The token's id; `None` for all tokens of the user.
         token: Option<Uuid>,
-        /// The latest time of issue of the tokens that end. The event may reach another hub after the user has signed in
-        /// again. `None` for any time.
+        /// The latest time of issue of the tokens that end. The event may reach another hub after the user has signed
+        /// in again. `None` for any time.
         issued_until: Option<Timestamp>,
     },
     /// Tokens of a user became invalid for another reason: the role or the password changed, or Plone removed the user.
@@ -83,8 +83,8 @@ pub enum Event {
 
 impl Event {
     /// Returns whether a bus must deliver the event even if the queue is full: if it were lost, a live session would
-    /// stay open without a valid token, or against an admin's decision. All other events are hints, or are superseded by
-    /// the next one. Between hubs, even these events can be lost.
+    /// stay open without a valid token, or against an admin's decision. All other events are hints, or are superseded
+    /// by the next one. Between hubs, even these events can be lost.
     #[must_use]
     pub const fn must_be_delivered(&self) -> bool {
         match self {
@@ -101,8 +101,8 @@ impl Event {
 
     /// Returns the event as other hubs receive it; `None` if it does not concern them.
     ///
-    /// They receive only the sequence of a commit. Each reads the changes from the store and notifies its own users, so a
-    /// student is notified once, in the order of the commits, even if the event is lost or late.
+    /// They receive only the sequence of a commit. Each reads the changes from the store and notifies its own users, so
+    /// a student is notified once, in the order of the commits, even if the event is lost or late.
     #[must_use]
     pub fn for_other_hubs(&self) -> Option<Self> {
         match self {

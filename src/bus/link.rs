@@ -6,7 +6,7 @@ use enum_map::{Enum, EnumMap};
 use parking_lot::Mutex;
 use strum::IntoStaticStr;
 
-/// Why an event did not get from one hub to another.
+/// Why an event was not sent to other hubs, was lost on the way, or was not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Dropped {
@@ -87,7 +87,7 @@ impl Link {
         self.problem.lock().clone()
     }
 
-    /// Returns whether events reach other hubs.
+    /// Returns whether there is a connection.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.problem.lock().is_none()

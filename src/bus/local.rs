@@ -16,13 +16,13 @@ use crate::domain::ids::UserName;
 /// so a full queue means that its subscriber has stopped reading. Events that must be delivered may exceed the limit;
 /// there are few of them, because each is caused by a sign-out, a change to a user's account or a request of an admin.
 pub(super) const QUEUE_LEN_MAX: usize = 4_096;
-/// Maximum memory of the events in a subscriber's queue, in bytes: 150,000 changed registrations or positions. A single
-/// event can have thousands, when the head of a long waitlist changes.
+/// Maximum memory of the events in a subscriber's queue, in bytes: more than 150,000 changed registrations or
+/// positions. A single event can have thousands, when the head of a long waitlist changes.
 const QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// One in this many lost events is logged.
 const LOST_PER_LOG: u64 = 1_000;
 
-/// Returns whether a user is connected.
+/// A function that returns whether a user is connected.
 type IsConnected = dyn Fn(&UserName) -> bool + Send + Sync;
 
 /// The bus within one process.
@@ -47,7 +47,8 @@ pub(super) struct QueueLoad {
 }
 
 impl QueueLoad {
-    /// Counts an event if it fits or must be delivered. An event that is larger than the bound fits into an empty queue.
+    /// Counts an event if it fits or must be delivered, and returns whether it was counted. An event that is larger
+    /// than the bound fits into an empty queue.
     pub(super) fn add(&self, event: &Event) -> bool {
         let len = self.len.fetch_add(1, Ordering::Relaxed);
         let bytes = self.bytes.fetch_add(event.byte_size(), Ordering::Relaxed);

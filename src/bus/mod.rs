@@ -1,11 +1,11 @@
-//! The bus delivers events from the parts of a hub to its broker, and to other hubs.
+//! The bus delivers events from the parts of a hub to its subscribers, such as its broker, and to other hubs.
 //!
 //! - [`mod@event`]: the events; [`metrics_reading`]: the reading in [`Event::Metrics`]
 //! - [`session_list`]: the lists of live sessions that hubs send each other; [`hub_state`]: their states
 //! - [`local`]: the bus within one process
 //! - [`nats`]: the bus between hubs; [`link`]: its connection, for metrics and readiness
 //!
-//! Publishers use [`Bus`], and a broker subscribes with [`Subscribe`]. Every implementation passes the contract suite
+//! Publishers use [`Bus`], and subscribers use [`Subscribe`]. Every implementation passes the contract suite
 //! (`contract_tests`).
 
 #[cfg(test)]
@@ -28,8 +28,9 @@ use crate::domain::ids::UserName;
 
 pub use event::{Event, PositionChange, RegistrationChange};
 
-/// The events that a subscriber receives. Each is delivered at most once, and those of one publisher in order. Those of
-/// other hubs can be lost. The stream ends when the bus is dropped.
+/// The events that a subscriber receives. Each is delivered at most once, and those of one publisher in order. Events
+/// of other hubs can be lost, and those that must be delivered ([`Event::must_be_delivered`]) can arrive after later
+/// ones. The stream ends when the bus is dropped.
 pub type EventStream = BoxStream<'static, Event>;
 
 /// Counters of a bus, for metrics and readiness.

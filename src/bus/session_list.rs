@@ -34,7 +34,7 @@ pub enum RoleFilter {
     Visitor,
 }
 
-/// Which sessions are listed.
+/// The conditions for the sessions of a list, and their maximum number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionFilter {
     /// Only sessions of callers with this role.

@@ -16,7 +16,7 @@ use crate::domain::meeting::{Days, END_OF_DAY, Meeting};
 /// versions.
 const UID_DOMAIN: &[u8] = b"eduhub schedule 1";
 
-/// The meetings of a section at one time of the week.
+/// A weekly meeting of a section, with all its dates.
 #[derive(Debug)]
 pub(super) struct Event {
     uid: Uuid,
@@ -34,7 +34,8 @@ pub(super) struct Event {
     cancelled: Vec<DateTime>,
 }
 
-/// Returns the events of a section: one for each meeting whose days, times and dates are known.
+/// Returns the events of a section: one for each meeting whose days, times and dates are known and that takes place at
+/// least once.
 pub(super) fn of_class(class: &Class<'_>, student: &UserName, language: Language, zone: &TimeZone) -> Vec<Event> {
     let meetings = class.section.meetings.iter().enumerate();
     let component = component_name(&class.section.component, language);

@@ -53,8 +53,8 @@ pub struct Schedule<'a> {
     pub classes: &'a [Class<'a>],
 }
 
-/// Returns the calendar. Each meeting with known days, times and dates is one recurring event; other meetings are left
-/// out.
+/// Returns the calendar. Each meeting with known days, times and dates is one event, which recurs unless it takes place
+/// only once. Other meetings are left out, as are those that holidays cancel completely.
 #[must_use]
 pub fn write(schedule: &Schedule<'_>) -> String {
     let Schedule { student, title, zone, zone_name, language, now, classes } = schedule;

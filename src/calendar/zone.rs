@@ -6,8 +6,8 @@ use jiff::tz::{Dst, Offset, TimeZone};
 
 use crate::calendar::lines::Lines;
 
-/// Maximum number of changes of the offset that are written: those of a century with two a year. Without it, the
-/// changes of an event without an end would be unbounded.
+/// Maximum number of changes of the offset that are written: those of a century with two a year. Without it, an event
+/// that ends thousands of years later would have thousands of changes.
 const CHANGES_MAX: usize = 200;
 /// The onset of an offset that was always valid.
 const ALWAYS: DateTime = jiff::civil::datetime(1970, 1, 1, 0, 0, 0, 0);

@@ -60,8 +60,8 @@ pub(super) struct Appointments {
 }
 
 impl Appointments {
-    /// Makes an appointment after `ahead` sessions that join before it, at `rate` sessions a second; `None` before it is
-    /// known. Returns the time until then.
+    /// Makes an appointment after `ahead` sessions that join before it, and returns the time until then. `rate` is the
+    /// number of sessions that join in a second; `None` before it has been measured.
     pub(super) fn make(&mut self, client: ClientKey, ahead: usize, rate: Option<f64>, now: Instant) -> Duration {
         let rate = rate.map_or(RATE_ASSUMED, |rate| rate.max(RATE_MIN));
         let earliest = now + DELAY_MIN + Duration::from_secs_f64(ahead as f64 / rate);

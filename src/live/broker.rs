@@ -3,7 +3,8 @@
 //! - **Alerts** are read from the store, in order. An event is only a hint to read; a lost hint and a relay that has
 //!   fallen behind are handled by the same reads.
 //! - **Seats** are conflated: each tick compares every term's published snapshot with what was sent last.
-//! - **Frames for one user or channel** come from events, and wait in a bounded backlog while a relay is behind.
+//! - **Frames for one user or channel** come from events, or from a tick when a window opens or a term changes.
+//!   They wait in a bounded backlog while a relay is behind.
 //! - **Urgent messages** (a sign-out, a disconnection, the shutdown of the hub) are never dropped.
 //!
 //! The bound of a relay's mailbox is respected: messages that do not fit are sent with a later tick.
@@ -186,7 +187,7 @@ impl Broker {
         is_due(self.live.presence.joins.waiting(), now.saturating_duration_since(sent))
     }
 
-    /// Sends the changed seats of every term, or the next part of a large change.
+    /// Sends the changed seats of every term, or the next part of a large change. Also sends the terms that changed.
     fn send_seats(&mut self, now: Instant) {
         let mut changed_terms = Vec::new();
         for (id, term) in self.live.model.terms().iter() {
@@ -414,7 +415,7 @@ impl StreamHandler<Event> for Broker {
                 self.send_urgent_to_all(&FanOut::SignedOut { user, token, issued_until });
             }
             Event::Disconnect { session } => self.disconnect(session),
-            // For [`crate::live::other_hubs`].
+            // Lists of sessions are for [`crate::live::other_hubs`], and states for [`crate::observe::hubs`].
             Event::SessionsWanted { .. } | Event::Sessions { .. } | Event::HubState(_) => {}
         }
     }

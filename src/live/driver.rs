@@ -53,7 +53,7 @@ pub(super) struct Driver {
     feed: Feed,
     /// The turn in the queue of joins, until the session is live.
     turn: Option<Turn>,
-    /// When the client should reconnect, for [`Close::Busy`].
+    /// The time after which the client should reconnect, for [`Close::Busy`].
     retry_after: Option<Duration>,
 }
 
@@ -97,7 +97,7 @@ pub(super) fn retry_ms(driver: Option<&Driver>, why: Close) -> Option<u64> {
     Some(appointed.unwrap_or_else(|| rand::rng().random_range(RETRY_MS)))
 }
 
-/// Joins the relay. Call it once the actor has started.
+/// Waits for a turn, and joins the relay. Must be called when the actor has started.
 pub(super) fn join<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     let queue = ctx.address().recipient();
     let Some(driver) = actor.driver() else { return };
@@ -136,7 +136,7 @@ pub(super) fn join<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     ctx.wait(joined);
 }
 
-/// Passes the reply to an output to the feed.
+/// Passes the reply to an output on to the feed.
 fn replied<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mut T::Context) {
     if let Some(driver) = actor.driver() {
         driver.session().set_waiting(false);
@@ -145,7 +145,8 @@ fn replied<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mut T::Conte
     catch_up(actor, ctx);
 }
 
-/// Asks the relay for what it has held back, once the session waits for no reply and has handled its queue.
+/// Ends the turn of a session that waits for no reply. When the session has also handled its queue, asks the relay for
+/// what it has held back.
 fn catch_up<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     let Some(driver) = actor.driver() else { return };
     let session = driver.feed.session();

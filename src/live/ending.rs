@@ -54,7 +54,7 @@ impl MessageBody for EndingBody {
     }
 }
 
-/// Both close frames have been sent.
+/// The error with which the body fails when both close frames have been sent.
 struct Done;
 
 impl fmt::Debug for Done {

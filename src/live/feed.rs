@@ -11,8 +11,8 @@
 //!
 //! # Replay without gaps
 //! A session joins its relay at a position L of the sequence of alerts: the relay pushes every entry after L. A client
-//! that resumes at `since` then gets (`since`, L] from the tail in memory or the store, `live`, and the pushes that have
-//! waited. Entries up to the greatest position sent are skipped, so that each arrives once.
+//! that resumes at `since` then gets (`since`, L] from the tail in memory or the store, `live`, and the pushes that
+//! have waited. Entries up to the greatest position sent are skipped, so that each arrives once.
 //!
 //! # Transports
 //! `driver` runs a feed inside an actor, for any implementation of its `Transport`: how to send a frame, ping, and
@@ -56,7 +56,7 @@ pub enum FeedInput<'a> {
     Message(&'a str),
     /// The client has sent something, such as a pong.
     Alive,
-    /// The transport failed, or the client violated its protocol or disconnected.
+    /// The transport failed, the client violated its protocol or disconnected, or the session cannot join its relay.
     Ended(Close),
     /// The reply to [`FeedOutput::ReadRange`].
     Range(Result<StoredRange, StoreError>),

@@ -253,7 +253,7 @@ pub enum ServerFrame<'a> {
     },
     /// An import has progressed.
     Import(&'a TaskReport),
-    /// The metrics of the last second.
+    /// A reading of the metrics. The hub takes one each second.
     Metrics(&'a MetricsReading),
     /// Alerts that the client missed and that are no longer stored, or a position that the hub has not reached.
     Gap {

@@ -40,7 +40,7 @@ pub struct JoinQueue {
 #[derive(Debug, Default)]
 struct State {
     is_closed: bool,
-    /// How many sessions may join at once. While sessions wait it is 0.
+    /// How many more sessions may join now. While sessions wait, it is 0.
     free: usize,
     /// Sessions whose clients reconnect when they were asked to. They are admitted before newcomers.
     returning: WaitQueue,
@@ -53,7 +53,7 @@ struct State {
 /// Waiting sessions, longest first.
 #[derive(Debug, Default)]
 struct WaitQueue {
-    /// May contain sessions that no longer wait. They are skipped, and removed when they are the majority.
+    /// May contain sessions that no longer wait. They are skipped, and removed when there are too many of them.
     sessions: VecDeque<oneshot::Sender<Permit>>,
     waiting: usize,
 }

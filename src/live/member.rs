@@ -96,8 +96,8 @@ impl Member {
         true
     }
 
-    /// Adds `step` to the client's silence, unless the client has sent something. Returns whether the silence was
-    /// already longer than `limit`.
+    /// Adds `step` to the client's silence, unless the client has sent something or the session waits for the hub.
+    /// Returns whether the silence was already longer than `limit`.
     pub(super) fn add_silence(&mut self, step: Duration, limit: Duration) -> bool {
         if self.session.take_heard() {
             self.silent = Duration::ZERO;

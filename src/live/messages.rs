@@ -1,7 +1,7 @@
 //! The messages between broker, relays and sessions.
 //!
-//! Broker, relays and sessions address each other only as a `Recipient` of a message in this file, so that a relay
-//! serves any transport, and a broker any kind of relay.
+//! A relay addresses the broker and its sessions, and the broker addresses the relays, only as a `Recipient` of a
+//! message in this file, so that a relay serves any transport, and a broker any kind of relay.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -51,7 +51,7 @@ pub enum FanOut {
         /// The frame.
         frame: ByteString,
     },
-    /// The metrics of the last second, for the channel `admin`.
+    /// A reading of the metrics, for the channel `admin`. The hub takes one each second.
     Metrics(ByteString),
     /// Close the sessions of a token of a user, or of all tokens.
     SignedOut {

@@ -1,4 +1,4 @@
-//! Live sessions: every subscribed client receives committed changes within a tick.
+//! Live sessions: each subscribed client receives committed changes, usually within a tick.
 //!
 //! An event travels bus → [`broker`] → [`relay`] → session:
 //! - [`broker`]: encodes each event once and sends it to every relay

@@ -22,8 +22,8 @@ impl Openings {
         Self { checked: now }
     }
 
-    /// Returns the frames to students whose windows opened since the last call. After the clock was set forward, these are
-    /// all windows in between; after it was set back, a window is announced again only when its time comes again.
+    /// Returns the frames to students whose windows opened since the last call. After the clock was set forward, these
+    /// are all windows in between; after it was set back, a window is announced again only when its time comes again.
     pub(super) fn due(&mut self, live: &Live) -> Vec<(UserName, ByteString)> {
         let now = live.clock.now();
         let since = std::mem::replace(&mut self.checked, now);
@@ -49,7 +49,8 @@ impl Openings {
     }
 }
 
-/// Returns the frame to a student whose window of a term opened after `since`.
+/// Returns the frame to a student whose window of a term opened after `since`; `None` if it did not, or is not open
+/// now.
 fn frame(term: &TermModel, student: &UserName, since: Timestamp, now: Timestamp) -> Option<ByteString> {
     let snapshot = term.snapshot();
     let window = snapshot.term.window_of(term.facts(student).as_deref());

@@ -1,7 +1,7 @@
 //! The live sessions of all hubs: asks the other hubs for theirs over the bus, and answers them.
 //!
-//! Messages may be lost. A hub that does not reply within [`REPLY_MAX`] is reported with the counts of its last reply and
-//! their age, and after [`KNOWN_MAX`] not at all: it has ended, or is cut off.
+//! Messages may be lost. A hub that does not reply within [`REPLY_MAX`] is reported with the counts of its last reply
+//! and their age, and after [`KNOWN_MAX`] not at all: it has ended, or is cut off.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -110,7 +110,7 @@ impl OtherHubs {
         }
     }
 
-    /// Returns the sessions of this hub.
+    /// Returns the sessions of this hub that match `filter`.
     fn page(&self, filter: &SessionFilter) -> SessionPage {
         let mut found = self.presence.sessions();
         found.retain(|session| {
@@ -135,7 +135,7 @@ impl OtherHubs {
         connections
     }
 
-    /// Returns the sessions of all hubs.
+    /// Returns the sessions of all hubs that match `filter`.
     pub async fn sessions(&self, filter: SessionFilter) -> AllSessions {
         let limit = filter.limit;
         let replies = self.ask(&filter).await;

@@ -32,8 +32,8 @@ const USER_AGENTS_MAX: usize = 1_024;
 const CHANNELS_MAX: u64 = 500_000;
 /// Maximum memory of cached snapshots of seats, in bytes: those of 40 large terms, once for each of four threads.
 const SEAT_SNAPSHOTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// One connection in this many is left to signed-in users, so that students can connect however many connections visitors
-/// open.
+/// One connection in this many is left to signed-in users, so that students can connect however many connections
+/// visitors open.
 const SIGNED_IN_SHARE: usize = 4;
 
 /// Maximum numbers of connections; 0 means no limit.
@@ -271,7 +271,7 @@ impl Presence {
         self.users.contains_key(user)
     }
 
-    /// Returns a connection by its id.
+    /// Returns a connection by its id; `None` if there is no such connection.
     #[must_use]
     pub fn session(&self, id: Uuid) -> Option<Arc<LiveSession>> {
         self.sessions.get(&id).map(|session| session.value().clone())

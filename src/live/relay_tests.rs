@@ -184,7 +184,8 @@ async fn a_client_is_silent_after_two_heartbeats_of_sweeps() {
         fixture.relay.sweep(at);
         sweeps += 1;
     }
-    // One sweep finds that the client has joined, 51 exceed the limit of 50 seconds, one more gives time to read.
+    // The first sweep finds that the client has joined. After 51 more, the silence exceeds the limit of 50 seconds. The
+    // last one gives the thread time to read.
     assert_eq!(sweeps, 53);
     assert_eq!((silent.requested_close(), alive.requested_close()), (Some(Close::Silent), None));
     assert_eq!(fixture.live.presence.reaped.load(Ordering::Relaxed), 1);

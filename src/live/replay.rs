@@ -7,9 +7,9 @@ use crate::store::alerts::{Page, StoredRange};
 
 /// Number of alerts that are read from the store at once. The next page is read after these were sent.
 pub const REPLAY_PAGE_LEN: usize = 16;
-/// Maximum number of bytes of pending frames in one burst. With their WebSocket headers and a `welcome` before them they
-/// fit into the 8 KiB that the write buffer of a connection has at the start; more would enlarge that buffer until the
-/// connection ends.
+/// Maximum number of bytes of pending frames in one burst. With their WebSocket headers and a `welcome` before them
+/// they fit into the 8 KiB that the write buffer of a connection has at the start; more would enlarge that buffer until
+/// the connection ends.
 pub(super) const BURST_LEN_MAX: usize = 7_600;
 
 /// A part of a replay.

@@ -15,7 +15,7 @@ use crate::live::messages::SeatsTick;
 use crate::registration::readmodel::ReadModel;
 use crate::registration::shown_counts::ShownCounts;
 
-/// Maximum number of snapshots of a term that are cached: of clients whose connections were lost within a few ticks.
+/// Maximum number of cached snapshots of a term: enough for clients that lost their connections within a few ticks.
 /// Clients choose the sequences, so the number must be bounded, not only the memory of the frames.
 const SNAPSHOTS_MAX: usize = 16;
 
@@ -58,8 +58,8 @@ impl SeatWatch {
         Self { model, snapshot_bytes, terms: HashMap::new(), shown }
     }
 
-    /// Returns whether a caller (`None`: a visitor) may see the term or section of a channel. Other channels always
-    /// exist.
+    /// Returns whether the term of a channel exists, or `caller` (`None`: a visitor) may see its section. Other
+    /// channels always exist.
     pub(super) fn has(&self, channel: &Channel, caller: Option<(&UserName, Role)>) -> bool {
         match channel {
             Channel::Seats(term) => self.model.term(term).is_some(),

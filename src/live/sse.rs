@@ -1,9 +1,9 @@
 //! Server-Sent Events: the transport of a feed over a plain HTTP response (HTML standard, section 9.2).
 //!
-//! The actor of a session is polled only by the body of its response, and only when all its events have been taken. actix
-//! takes more only while the write buffer of the connection has room. So a client that does not read stops its actor;
-//! the pushes of its relay fill the bounded queue, and the relay evicts the session, as on a WebSocket. The events
-//! that wait share the bytes of their frames with other sessions; what is encoded for one client is at most
+//! The actor of a session is polled only by the body of its response, and only when all its events have been taken.
+//! actix takes more only while the write buffer of the connection has room. So a client that does not read stops its
+//! actor; the pushes of its relay fill the bounded queue, and the relay evicts the session, as on a WebSocket. The
+//! events that wait share the bytes of their frames with other sessions; what is encoded for one client is at most
 //! [`CHUNK_LEN_MAX`] and one frame.
 
 use std::cell::RefCell;
@@ -103,7 +103,8 @@ impl Actor for EventSession {
 }
 
 impl Drop for EventSession {
-    /// Ends the session of a lost connection. Not in [`Actor::stopped`], which is not called for an actor without senders.
+    /// Ends the session of a lost connection. Not in [`Actor::stopped`], which is not called for an actor without
+    /// senders.
     fn drop(&mut self) {
         self.driver.end();
     }

@@ -43,7 +43,8 @@ struct Entries {
 }
 
 impl AlertTail {
-    /// Loads the newest entries of `store` as the frames that `frame` creates, and returns the position of the last one.
+    /// Loads the newest entries of `store` as the frames that `frame` creates, and returns the position of the last
+    /// one.
     pub(super) async fn load(
         &self,
         store: &dyn AlertStore,
@@ -113,8 +114,8 @@ impl AlertTail {
         range
     }
 
-    /// Returns entries after the position `after` and up to `until` that `caller` (`None`: a visitor) may see, as many as
-    /// fit into one burst and at least one if there is one; `None` when the tail does not contain the whole range.
+    /// Returns entries after the position `after` and up to `until` that `caller` (`None`: a visitor) may see, as many
+    /// as fit into one burst and at least one if there is one; `None` when the tail does not contain the whole range.
     pub(super) fn page(&self, caller: Option<(&UserName, Role)>, after: u64, until: u64) -> Option<ReplayPage> {
         let page = self.entries.read().page(caller, after, until);
         self.count(page.is_some());

@@ -116,7 +116,7 @@ fn a_page_fits_into_one_burst() {
     }
 }
 
-/// Students of two sections of a course, and staff.
+/// A term with two sections of a course, and a student in each of them.
 const PEOPLE: &str = "
     INSERT INTO terms VALUES ('t1', 't1', NULL, '9999-01-01', NULL, NULL, '[]', 1, 1, 1, '[]', 1, '{}', '{}');
     INSERT INTO sections SELECT 't1', crn, 0, 'MATH 1', 'lecture', NULL, NULL, 0, NULL, NULL,

@@ -5,7 +5,7 @@ const PIECE_LEN: usize = 256;
 /// Maximum number of bytes of a character that are not its last.
 const PENDING_LEN_MAX: usize = 3;
 
-/// The text is not UTF-8.
+/// The error when a text is not UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotUtf8;
 
@@ -18,8 +18,8 @@ pub(super) struct TextCheck {
 }
 
 impl TextCheck {
-    /// Checks the next bytes of a message. `masked_at` is the position of the first of them in the payload of its frame,
-    /// which is masked with `mask`.
+    /// Checks the next bytes of a message. `masked_at` is the position of the first of them in the payload of its
+    /// frame, which is masked with `mask`.
     pub(super) fn check(&mut self, bytes: &[u8], mask: [u8; 4], mut masked_at: u64) -> Result<(), NotUtf8> {
         for piece in bytes.chunks(PIECE_LEN) {
             let mut text = [0; PENDING_LEN_MAX + PIECE_LEN];
@@ -75,8 +75,8 @@ mod tests {
             assert_eq!(rejected_after(valid.as_bytes(), step), None, "in pieces of {step}");
         }
         let begin = "κόσμε".len();
-        // The second byte makes a code point over U+10FFFF.
         assert_eq!(rejected_after("κόσμε\u{0}".as_bytes(), 1), None);
+        // The second byte makes a code point over U+10FFFF.
         assert_eq!(rejected_after(&["κόσμε".as_bytes(), b"\xf4\x90\x80\x80edited"].concat(), 1), Some(begin + 2));
         assert_eq!(rejected_after(b"a\xed\xa0\x80", 1), Some(3), "a surrogate");
         assert_eq!(rejected_after(b"abc\xce", 1), Some(4), "the end within a character");

@@ -83,8 +83,8 @@ pub fn open(opening: LiveRequest, request: &HttpRequest, payload: web::Payload) 
 }
 
 impl WebSocket {
-    /// Handles a fragment of a message. The guard has bounded the length of all fragments together, and has checked that
-    /// they are UTF-8 so far.
+    /// Handles a fragment of a message. The guard has bounded the length of all fragments together, and has checked
+    /// that they are UTF-8 so far.
     fn fragment(&mut self, item: Item, ctx: &mut Ctx) {
         match item {
             Item::FirstText(part) => self.fragments = BytesMut::from(&part[..]),
@@ -112,8 +112,8 @@ impl WebSocket {
     }
 }
 
-/// Returns how to reply to the client's close frame, whose code must be one that an endpoint may send (RFC 6455, section
-/// 7.4). The codec has rejected a reason that is not UTF-8.
+/// Returns how to reply to the client's close frame, whose code must be one that an endpoint may send (RFC 6455,
+/// section 7.4). The codec has rejected a reason that is not UTF-8.
 fn reply_to_close(reason: Option<CloseReason>) -> Close {
     match reason.map(|reason| u16::from(reason.code)) {
         None | Some(1000..=1003 | 1007..=1014 | 3000..=4999) => Close::Normal,

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 /// Returns a cell that a spreadsheet does not interpret as a formula: puts `'` before a cell that begins with `=`, `+`,
 /// `-` or `@`, including the full-width characters that input methods write. These characters count even after others
 /// that a spreadsheet may skip, such as spaces. Also puts `'` before a cell that begins with a control character, such
-/// as a tab, a line end or NUL. See OWASP, "CSV Injection". If such a cell begins with `'` already, one more is added,
-/// so that [`unescape_cell`] returns every cell as it was.
+/// as a tab, a line end or NUL. See OWASP, "CSV Injection". A cell that already has `'` before such a character gets
+/// one more, so that [`unescape_cell`] returns every cell as it was.
 #[must_use]
 pub fn escape_cell(cell: &str) -> Cow<'_, str> {
     if is_formula(cell.trim_start_matches('\'')) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }

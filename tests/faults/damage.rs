@@ -24,9 +24,9 @@ const LOG: &str = "eduhub.db-wal";
 const NOTE: &str = "eduhub.db.last-commit";
 /// Damaged copies of each kind; `FAULT_DAMAGES` sets another number.
 const DAMAGES: usize = 20;
-/// The sector of a disk.
+/// Length of a sector of a disk, in bytes.
 const SECTOR: usize = 512;
-/// Length of the seal after the last page.
+/// Length of the seal after the last page, in bytes.
 const SEAL_LEN: usize = 32;
 /// Lengths in bytes: the header of a log, the header of a frame, and a page.
 const LOG_HEADER_LEN: usize = 32;
@@ -222,7 +222,7 @@ fn any_damage_to_a_log_is_detected() {
             fs::remove_file(copy.path().join(NOTE)).unwrap();
         }
         let what = damage(&copy.path().join(LOG), until, &mut random);
-        assert_eq!(accepted_by(copy.path()), BTreeSet::new(), "{what}, {is_noted}");
+        assert_eq!(accepted_by(copy.path()), BTreeSet::new(), "{what}; with the note of the last commit: {is_noted}");
     }
 }
 
@@ -308,7 +308,7 @@ fn refused(home: &Home, arguments: &[&str]) -> String {
     text
 }
 
-/// Returns a home with the store of a killed hub.
+/// Returns a home with the store of a killed hub, and the path of the store's log.
 fn killed_home() -> (Home, PathBuf) {
     let home = Home::new();
     for name in [STORE, LOG, NOTE] {

@@ -34,7 +34,7 @@ const ADDED: usize = 20;
 const CUTS: usize = 6;
 /// Number of migrations in a store of the earlier version, which has none of the current checks.
 const EARLIER: usize = 8;
-/// The calls that fail: one call, or all calls after a certain one.
+/// The number of failing calls in `DISK_FAIL`: one call, or all calls from a certain one on.
 const ONE: usize = 1;
 const ALL: usize = 0;
 /// `EIO`, `ENOSPC` and `EROFS`.
@@ -220,7 +220,8 @@ fn sample(random: &mut Random, last: usize, count: usize) -> BTreeSet<usize> {
     numbers
 }
 
-/// Returns how many operations change a file, as the library counts calls.
+/// Returns the number of writes, syncs and changes of names. The library counts at least as many calls: also those that
+/// may create a file.
 fn changes(operations: &[Operation]) -> usize {
     operations.iter().filter(|operation| !matches!(operation, Operation::Open { .. })).count()
 }

@@ -99,7 +99,7 @@ fn a_process_that_was_stopped_closes_no_live_session() {
     assert!(server.metric("eduhub_sessions_reaped_total") < 1.0);
 }
 
-/// Completes a handshake by hand and returns the connection.
+/// Sends the request for a WebSocket by hand, and returns the connection.
 fn upgrade(server: &Server) -> TcpStream {
     let mut stream = TcpStream::connect(server.address()).expect("the server accepts connections");
     stream.set_read_timeout(Some(WAIT_MAX)).unwrap();

@@ -20,7 +20,7 @@
 //! - [`reconnects`]: all clients of a college reconnect at once
 //! - [`websocket`]: the protocol of the WebSocket, byte by byte
 //!
-//! Each test has a negative control: a fault that it must detect, which shows that the test can fail.
+//! Many tests have a negative control: a fault that they must detect, which shows that they can fail.
 
 #![allow(
     clippy::unwrap_used,

@@ -21,8 +21,8 @@ use crate::support::wait::eventually;
 
 const TERM: &str = "203001";
 const SECTIONS: usize = 20;
-/// How much longer each write to the disk takes, in microseconds. It makes the disk, and not the processors, the limit:
-/// a few hundred registrations a second.
+/// How much longer a sync of the log takes for each write since the previous one, in microseconds. It makes the disk,
+/// and not the processors, the limit: a few hundred registrations a second.
 const WRITE_DELAY: &str = "1000";
 /// How long a client waits for a response.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(3);

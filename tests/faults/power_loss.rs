@@ -26,7 +26,7 @@ const SECTIONS: u32 = 10;
 const STUDENTS: usize = 120;
 /// Students who register at the same time.
 const AT_ONCE: usize = 8;
-/// The sector of a disk: a write is torn between sectors, not inside one.
+/// Length of a sector of a disk, in bytes. A write is torn between sectors, not inside one.
 const SECTOR: usize = 512;
 /// Images of one run; `FAULT_IMAGES` sets another number.
 const IMAGES: usize = 20;
@@ -208,14 +208,14 @@ fn for_each_image(run: &Run, count: usize, random: &mut Random, mut check: impl 
     }
 }
 
-/// Returns the students enrolled in each section of an image, as a hub reads them.
+/// Returns the enrolled students of an image with their sections, as a hub reads them.
 async fn seats(store: &SqliteStore) -> BTreeSet<(String, String)> {
     let rows = store.load(&TermId::parse(TERM).unwrap()).await.expect("the term is read");
     let enrolled = rows.registrations.iter().filter(|(_, held)| held.status == RegistrationStatus::Enrolled);
     enrolled.map(|(student, held)| (student.to_string(), held.crn.to_string())).collect()
 }
 
-/// Returns the acknowledged seats that an image lacks.
+/// Returns the acknowledged seats that an image lacks, and the counts that are wrong in it; or why it cannot be opened.
 fn lost(run: &Run, folder: &Path, recorded: usize) -> Vec<String> {
     let path = folder.join("eduhub.db");
     let due = run.acknowledged.iter().filter(|seat| seat.recorded <= recorded);

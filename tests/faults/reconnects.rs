@@ -39,7 +39,7 @@ const CLIENTS_BEHIND: usize = 4;
 const MISSED_BY_FAR: usize = 1_200;
 /// Number of alerts that are sent before these clients read on: more than the queue of a session holds.
 const SENT_MEANWHILE: usize = 120;
-/// Rounds in which clients that are far behind may all be live before an alert is sent.
+/// Maximum number of rounds until an alert is sent before all clients that are far behind are live.
 const ROUNDS_BEHIND: usize = 5;
 /// Number of alerts that are stored at once.
 const STORED_AT_ONCE: usize = 500;

@@ -30,7 +30,7 @@ const CHOICES: usize = 12;
 const ALERTS: usize = 10;
 /// Open WebSockets.
 const SOCKETS: usize = 20;
-/// The kinds of requests that are counted.
+/// Number of kinds of requests that are counted.
 const KINDS: usize = 20;
 /// Requests on one connection before it is replaced by another.
 const REQUESTS_PER_CONNECTION: usize = 200;

@@ -112,8 +112,8 @@ fn invalid_text_in_pieces_of_one_frame_is_rejected_before_its_end() {
     let begin = whole.len() - rest.len() - invalid.len();
     let home = Home::new();
     let server = home.serve();
-    // 6.4.3 ends the second piece after the invalid character, and 6.4.4 after the byte that makes it invalid. The rest of
-    // the frame is never sent.
+    // 6.4.3 ends the second piece after the invalid character, and 6.4.4 after the byte that makes it invalid. The rest
+    // of the frame is never sent.
     for invalid_len in [invalid.len(), 2] {
         let mut client = connect(&server);
         for piece in [&whole[..begin], &whole[begin..begin + invalid_len]] {

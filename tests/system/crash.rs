@@ -23,7 +23,7 @@ const STUDENTS: usize = 40;
 const SECTIONS: usize = 40;
 /// Kills in one run; `FAULT_ROUNDS` sets another number.
 const ROUNDS: usize = 20;
-/// The server is killed after at most this many responses.
+/// The server is killed shortly after at most this many responses.
 const RESPONSES_MAX: usize = 900;
 
 /// Returns 20 courses of two sections each, in eight slots. Every fifth section starts half an hour late and overlaps

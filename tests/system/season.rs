@@ -1,6 +1,6 @@
-//! A registration season of a college: the schedule is imported, facts about students are stated, plans are made, checked
-//! and rehearsed, registration opens by group, everyone registers at once, waitlists move, a section is cancelled, and
-//! rosters, calendars, receipts and exports agree in the end.
+//! A registration season of a college: the schedule is imported, facts about students are stated, plans are made,
+//! checked and rehearsed, registration opens by group, everyone registers at once, waitlists move, a section is
+//! cancelled, and rosters, calendars, receipts and exports agree in the end.
 //!
 //! `make season STUDENTS=20000 FILE=schedule.csv` runs the long form with a release build. It sets `SEASON_STUDENTS`,
 //! `SEASON_FILE` and `FAULT_BIN`.

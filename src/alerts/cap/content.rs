@@ -8,7 +8,7 @@ use crate::domain::alert::{AlertContent, Category, MESSAGE_LEN_MAX, TITLE_LEN_MA
 use crate::domain::audience::Audience;
 use crate::domain::cap::CapValues;
 
-/// The request of a message.
+/// The action that a message requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CapRequest {
     /// Send an alert.
@@ -24,8 +24,8 @@ impl CapMessage {
     /// the first block.
     ///
     /// # Errors
-    /// When the message is not an actual and public one, is an acknowledgement or an error, has no references although
-    /// its kind requires them, or has a text that an alert cannot have.
+    /// When the message is not an actual and public one, is not an `Alert`, `Update` or `Cancel`, or has no references
+    /// although its kind requires them; or when its `info` block lacks an element or has one that an alert cannot have.
     pub fn request(&self, language: &str, now: Timestamp) -> Result<CapRequest, CapError> {
         self.require_actual_and_public()?;
         if self.kind != "Alert" && self.references.is_empty() {

@@ -10,7 +10,8 @@ use quick_xml::name::{Namespace, ResolveResult};
 use crate::alerts::cap::NAMESPACE;
 use crate::domain::cap::{CapId, NAME_CHARS_MAX, is_name};
 
-/// The longest document, in bytes. Messages with polygons of many points are about 60 kB long.
+/// The longest document, in bytes. Callers must not pass a longer one to [`read`]. Messages with polygons of many
+/// points are about 60 kB long.
 pub const LEN_MAX: usize = 256 * 1024;
 /// The deepest nesting of elements. CAP itself needs four levels; a signature adds a few.
 const DEPTH_MAX: usize = 32;
@@ -60,7 +61,7 @@ pub struct CapMessage {
     pub infos: Vec<CapInfo>,
 }
 
-/// An `info` block of a message. Texts are trimmed; empty ones count as absent.
+/// An `info` block of a message. Texts are trimmed; empty ones, except categories, count as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CapInfo {
     pub(super) language: Option<String>,
@@ -93,8 +94,8 @@ struct Elements {
 ///
 /// # Errors
 /// When the document is not well-formed XML in UTF-8, has a document type declaration or an entity that XML does not
-/// predefine, or is not a CAP 1.2 message; or when a required element is missing, given twice, or has a value that CAP
-/// does not allow.
+/// predefine, is nested too deeply, or is not a CAP 1.2 message; when a required element is missing; when an element is
+/// given twice; when there are too many references; or when an identifier, a time or a reference cannot be read.
 pub fn read(bytes: &[u8]) -> Result<CapMessage, CapError> {
     let text = std::str::from_utf8(bytes).map_err(|_| CapError::malformed("The message must be UTF-8."))?;
     let mut reader = NsReader::from_str(text.trim_start_matches('\u{feff}'));

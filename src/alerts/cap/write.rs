@@ -7,7 +7,7 @@ use crate::domain::alert::AlertContent;
 use crate::domain::cap::CapValues;
 use crate::store::alerts::{PublicAlert, PublicMessage};
 
-/// The name of the parameter that states the hub's own category, because several of them share one category of CAP.
+/// The name of the parameter that states the category of the hub. Several of its categories share one category of CAP.
 const CATEGORY_PARAMETER: &str = "eduhub:category";
 
 /// Returns the identifier of a message: unique for each alert and each of its entries.
@@ -15,7 +15,7 @@ fn identifier(alert: &str, message: &PublicMessage) -> String {
     format!("{alert}.{}", message.seq)
 }
 
-/// Returns the last message of an alert; `None` if it has none, or is not for everyone.
+/// Returns the last message of an alert as a CAP document; `None` if the alert has no message, or is not for everyone.
 #[must_use]
 pub fn write(public: &PublicAlert, publisher: &Publisher) -> Option<String> {
     let PublicAlert { alert, messages } = public;

@@ -16,9 +16,9 @@ use crate::bus::nats::Delivery;
 
 /// How long connecting to one address of a server may take, TLS and sign-in included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Messages between this program and the NATS client in each direction: as many as a hub exchanges in two seconds when
-/// registration opens. Beyond them, events to be sent wait in the queue of the bus, and received ones are dropped and
-/// counted.
+/// Maximum number of messages that wait between this program and the NATS client in each direction: as many as a hub
+/// exchanges in two seconds when registration opens. Beyond it, events to be sent wait in the queue of the bus, and
+/// received ones are dropped and counted.
 const CLIENT_MESSAGES_MAX: usize = 1_024;
 /// The name of the hub's connections in the monitoring of NATS.
 const CONNECTION_NAME: &str = "eduhub";
@@ -46,7 +46,8 @@ pub enum NatsLogin {
 /// The settings of a bus on NATS.
 #[derive(Debug, Clone)]
 pub struct NatsOptions {
-    /// The servers of one cluster, such as `nats://10.0.0.5:4222` or `tls://nats.college.edu:4222`, without credentials.
+    /// The servers of one cluster, such as `nats://10.0.0.5:4222` or `tls://nats.college.edu:4222`, without
+    /// credentials.
     pub servers: Vec<String>,
     /// The credentials.
     pub login: NatsLogin,
@@ -89,8 +90,8 @@ pub(super) async fn connect(options: &NatsOptions, delivery: &Arc<Delivery>) -> 
         .connection_timeout(CONNECT_TIMEOUT)
         .client_capacity(CLIENT_MESSAGES_MAX)
         .subscription_capacity(CLIENT_MESSAGES_MAX)
-        // One attempt for each server. Servers that a cluster announces are not used, because their addresses may not be
-        // reachable from here.
+        // One attempt for each server. Servers that a cluster announces are not used, because their addresses may not
+        // be reachable from here.
         .max_reconnects(options.servers.len())
         .ignore_discovered_servers()
         .reconnect_delay_callback(|_| Duration::ZERO)
@@ -149,8 +150,8 @@ fn unreadable(path: &Path, error: &std::io::Error) -> String {
     format!("the credentials file {} (bus.credentials) cannot be used: {error}", path.display())
 }
 
-/// Returns the TLS settings: the certificates that the operating system trusts, or those of `SSL_CERT_FILE`. A connection
-/// with TLS always verifies the certificate and the name of the server.
+/// Returns the TLS settings: the certificates that the operating system trusts, or those of `SSL_CERT_FILE`. A
+/// connection with TLS always verifies the certificate and the name of the server.
 fn tls() -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -13,12 +13,12 @@ use crate::bus::Event;
 use crate::bus::link::{Dropped, Link};
 use crate::bus::nats::wire::{Body, Message};
 
-/// Number of earlier messages of each hub for which the inbox stores whether they have arrived.
+/// Number of the last messages of each hub for which the inbox stores whether they have arrived.
 const WINDOW: u64 = u64::BITS as u64;
 /// Maximum number of hubs whose messages are counted. A hub has a new id after each start. Beyond the maximum, the hub
 /// that has been silent for longest is forgotten.
 const HUBS_MAX: usize = 64;
-/// A hub that has sent nothing for this long, five presence messages, counts as stopped or cut off.
+/// A hub that has sent nothing for this long, five intervals of its presence messages, counts as stopped or cut off.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// A message that was received.

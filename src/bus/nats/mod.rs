@@ -4,12 +4,12 @@
 //! - `worker`: the thread that sends and receives
 //! - `wire`: the messages; `inbox`: recognizes duplicates and late messages
 //!
-//! Every hub subscribes to `SUBJECT.*` and publishes to `SUBJECT.ID`, where the id is new at each start. The subscribers of
-//! this hub receive its own events directly, whether or not NATS is connected; the copies that come back from NATS
-//! prove that the connection works, and are not delivered again.
+//! Every hub subscribes to `SUBJECT.*` and publishes to `SUBJECT.ID`, where the id is new at each start. The
+//! subscribers of this hub receive its own events directly, whether or not NATS is connected; the copies that come back
+//! from NATS prove that the connection works, and are not delivered again.
 //!
-//! NATS is only a hint (ADR 9): every message may be lost, duplicated, reordered or delayed. Data that must not be lost is
-//! in the store, which every hub also reads without a hint.
+//! NATS is only a hint (ADR 9): every message may be lost, duplicated, reordered or delayed. Data that must not be lost
+//! is in the store, which every hub also reads without a hint.
 
 pub mod connection;
 mod inbox;
@@ -67,7 +67,7 @@ struct Outgoing {
 }
 
 impl Outgoing {
-    /// Waits for the next event. After the bus was dropped and the queue is empty, waits forever.
+    /// Waits for the next event. Waits forever when the bus has been dropped and the queue is empty.
     async fn next(&mut self) -> Event {
         let Some(event) = self.queue.recv().await else { return std::future::pending().await };
         self.removed(&event);

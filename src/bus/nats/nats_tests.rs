@@ -76,7 +76,8 @@ impl Between {
 }
 
 impl Bus for Between {
-    /// Waits after a sign-out until all events have arrived, so a test can then read the queue of a subscriber.
+    /// Waits until all events have arrived, after an event that must be delivered and after each [`AT_ONCE`] events. A
+    /// test can then read the queue of a subscriber.
     fn publish(&self, event: Event) {
         let is_urgent = event.must_be_delivered();
         self.from.publish(event);

@@ -23,7 +23,8 @@ const PRESENCE: Duration = Duration::from_secs(1);
 /// The connection counts as lost when the hub has received none of its own presence messages for this long: five
 /// intervals.
 const ECHO_MAX: Duration = Duration::from_secs(5);
-/// The pause before the second attempt to connect. Each further pause is twice as long.
+/// The pause before the second attempt to connect. Each further pause is twice as long, up to [`PAUSE_MAX`]. All are
+/// shortened at random, by up to half.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause between two attempts to connect.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -76,7 +77,7 @@ impl Worker {
     /// Makes a connection and uses it until `stop` resolves.
     ///
     /// # Errors
-    /// Why there is no longer a connection.
+    /// Why no connection can be made, or why it was lost.
     async fn connection(&mut self, stop: &mut oneshot::Receiver<()>) -> Result<(), String> {
         let (client, mut signals) = tokio::select! {
             _ = &mut *stop => return Ok(()),

@@ -237,8 +237,8 @@ impl<'w> Recorder<'w> {
         }
     }
 
-    /// Sends a request and records the response. With `is_abandoned`, closes the connection without waiting for it.
-    /// Returns whether a response arrived.
+    /// Sends a request and records the response. With `is_abandoned`, closes the connection without reading a
+    /// response. Returns whether a response arrived.
     pub(crate) fn perform(&mut self, request: Request, is_abandoned: bool, exact: bool) -> bool {
         let Some(connection) = self.connection.take().or_else(|| Client::connect(self.address).ok()) else {
             return false;

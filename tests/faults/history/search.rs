@@ -108,7 +108,7 @@ struct Search<'h> {
     steps: Vec<Step>,
     /// States from which no order was found.
     failed: HashSet<(u64, u64)>,
-    /// Combines the placed calls.
+    /// A hash of the set of placed calls.
     placed_fingerprint: u64,
     best: usize,
     contradiction: String,

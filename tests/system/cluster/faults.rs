@@ -1,4 +1,5 @@
-//! All students register at three hubs while parts fail. After each fault, the auditor finds every confirmed seat.
+//! All students register at three hubs while parts fail. At the end of each test, the auditor finds every confirmed
+//! seat.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
