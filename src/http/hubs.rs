@@ -18,7 +18,7 @@ use crate::http::request_id::PRIVATE;
 #[openapi(paths(list))]
 pub(super) struct Api;
 
-/// Registers the resources of this file.
+/// Registers the resource of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/admin/hubs").route(get().to(list)).default_service(method_not_allowed("GET, HEAD")),

@@ -1,4 +1,4 @@
-//! The endpoints of the reverse proxy to Plone: identifies the sender of a request and passes it to
+//! The endpoints of the reverse proxy to Plone. They identify the sender of a request and pass the request to
 //! [`crate::plone::proxy`].
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
