@@ -91,7 +91,7 @@ struct Ended {
 }
 
 impl Ended {
-    /// Returns false if the state was added before.
+    /// Adds a state. Returns false if it was added before.
     fn add(&mut self, state: &str, now_s: i64) -> bool {
         if self.recent.len() >= ENDED_MAX || now_s - self.since_s > FLOW_TTL.as_secs().cast_signed() {
             self.earlier = std::mem::take(&mut self.recent);
