@@ -38,7 +38,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(150);
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
 /// The maximum size of a response, in bytes: an import's lists have up to 1,000 items each.
 const RESPONSE_LEN_MAX: usize = 32 * 1024 * 1024;
-/// Size of the blocks in which the file is read.
+/// Size of the blocks in which the file is read, in bytes.
 const BLOCK_BYTES: usize = 256 * 1024;
 /// The maximum number of warnings, conflicts and missing sections that are printed. All errors in the report are
 /// printed.
