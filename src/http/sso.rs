@@ -385,8 +385,7 @@ impl Context {
         FailurePage::new(&self.req, title, &self.sso.help, next)
     }
 
-    /// Returns the page about a failed sign-in, and records the failure in the audit trail if it has an
-    /// [`SsoError::audit_detail`].
+    /// Returns the page about a failed sign-in. Records the failure if it has an [`SsoError::audit_detail`].
     async fn failed(&self, provider: &Provider, next: &str, error: &SsoError) -> HttpResponse {
         let source = Source::Oidc(provider.name().clone());
         log::warn!("a sign-in by {source} failed: {error}");
