@@ -181,7 +181,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Creates an empty list. Must be called on the worker's thread.
+    /// Creates an empty list, and examines it every [`SWEEP_INTERVAL`]. Must be called on the worker's thread.
     #[must_use]
     pub fn new(room: Arc<Room>) -> Rc<Self> {
         let all = Rc::new(Self { room, all: RefCell::default(), searched_at: Cell::default() });

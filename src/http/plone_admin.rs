@@ -71,7 +71,7 @@ struct PloneState {
     /// Whether this hub pulls the catalogue and writes to Plone. Of several hubs, only one does.
     #[schema(required)]
     leader: Option<bool>,
-    /// Whether Plone responded to the most recent calls.
+    /// Whether Plone has responded, the circuit is closed, and the last read of the announcements succeeded.
     #[schema(required)]
     ok: Option<bool>,
     #[schema(required)]
