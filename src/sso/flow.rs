@@ -76,7 +76,7 @@ pub fn own_path(next: &str) -> &str {
     if is_own { next } else { "/" }
 }
 
-/// Encrypts sign-ins, and remembers those that have ended.
+/// The key that encrypts sign-ins, and a record of those that have ended.
 pub struct Flows {
     key: Option<RandomizedNonceKey>,
     ended: Mutex<Ended>,
@@ -117,7 +117,7 @@ fn key(secret: &SecretString) -> Option<RandomizedNonceKey> {
 }
 
 impl Flows {
-    /// Creates the store of sign-ins with a key that is derived from the hub's secret.
+    /// Derives the key from the hub's secret, and starts with an empty record.
     #[must_use]
     pub fn new(secret: &SecretString) -> Self {
         Self { key: key(secret), ended: Mutex::default() }
