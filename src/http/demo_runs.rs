@@ -26,7 +26,7 @@ use crate::http::error::Problem;
 const TOKEN_TTL: Duration = Duration::from_secs(600);
 /// Time between two writes of the progress for other hubs. Each is a commit.
 const SHARING_PAUSE: Duration = Duration::from_secs(1);
-/// The longest time between two writes of the progress. A demonstration without one for longer has ended with its hub.
+/// The age of the stored progress beyond which a running demonstration counts as ended with its hub.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// `Retry-After` while another demonstration runs and its end is not known, in seconds.
 const BUSY_RETRY_S: u32 = 10;

@@ -18,9 +18,9 @@
 //! - [`openapi`]: the OpenAPI document, generated from the request and response types
 //!
 //! Resources:
-//! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
-//!   students in a section; [`section_moves`]: moves of all these students; [`teaching`]: the sections of an
-//!   instructor; [`activity`]: current activity; [`demand`], [`rehearsals`]: demand for sections, and rehearsals of
+//! - [`terms`], [`sections`], [`registrations`]: the catalogue, seats and registrations; [`plan`], [`plan_check`]:
+//!   plans and their check; [`roster`]: the students in a section; [`section_moves`]: moves of all these students;
+//!   [`teaching`]: the sections of an instructor; [`activity`]: current activity; [`demand`], [`rehearsals`]: demand for sections, and rehearsals of
 //!   registration; [`attempts`]: what was requested and decided
 //! - [`students`]: what the college states about students; [`student_lookup`]: searches for students;
 //!   [`student_registrations`], [`permits`]: registrations and overrides by staff; [`student_imports`]: imports of

@@ -62,9 +62,9 @@ pub fn routes(app: &mut ServiceConfig) {
 /// limited to subjects, it is that of a visitor. The audit trail records every write with Plone's status. Requests that
 /// would change Plone's users, groups, roles, settings or add-ons are rejected. Only admins can list its users and
 /// groups. The hub changes redirects and cookies to paths under `/plone/`, but no bodies: Plone itself writes its links
-/// with these paths. Other methods of Plone's REST API are supported, too. Every response has `Content-Security-Policy:
-/// sandbox` and `X-Content-Type-Options: nosniff`. Paths outside the site, `@login` and browser forms are rejected; all
-/// of Plone is available at the origin in `[plone] proxy_url`.
+/// with these paths. Other methods of Plone's REST API are supported, too. Every response has
+/// `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`. Paths outside the site, `@login` and
+/// browser forms are rejected; all of Plone is available at the origin in `[plone] proxy_url`.
 #[utoipa::path(
     get,
     path = "/plone/{path}",
