@@ -76,8 +76,8 @@ struct ListQuery {
     /// Whether to list only alerts that are active now.
     #[param(required = false, default = false)]
     active: bool,
-    /// For staff. `scheduled`: alerts that have not been sent yet, soonest first. `sent`: active alerts from staff to any
-    /// audience.
+    /// For staff. `scheduled`: alerts that have not been sent yet, soonest first. `sent`: active alerts from staff to
+    /// any audience.
     #[param(inline)]
     state: Option<StaffList>,
 }

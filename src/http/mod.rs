@@ -20,8 +20,8 @@
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`]: the catalogue, seats and registrations; [`plan`], [`plan_check`]:
 //!   plans and their check; [`roster`]: the students in a section; [`section_moves`]: moves of all these students;
-//!   [`teaching`]: the sections of an instructor; [`activity`]: current activity; [`demand`], [`rehearsals`]: demand for
-//!   sections, and rehearsals of registration; [`attempts`]: what was requested and decided
+//!   [`teaching`]: the sections of an instructor; [`activity`]: current activity; [`demand`], [`rehearsals`]: demand
+//!   for sections, and rehearsals of registration; [`attempts`]: what was requested and decided
 //! - [`students`]: what the college states about students; [`student_lookup`]: searches for students;
 //!   [`student_registrations`], [`permits`]: registrations and overrides by staff; [`student_imports`]: imports of
 //!   facts
