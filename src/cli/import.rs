@@ -345,7 +345,7 @@ async fn interrupted_within(pause: Duration) -> bool {
 }
 
 fn blocks(file: File) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
-    // Blocking reads are fine: nothing else runs on this thread.
+    // Blocking reads are fine: this thread only uploads the file.
     stream::unfold(Some(file), |file| async move {
         let mut file = file?;
         let mut block = vec![0; BLOCK_BYTES];

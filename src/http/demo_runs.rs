@@ -141,7 +141,7 @@ impl Demos {
     pub(super) async fn start(self: Arc<Self>, sandbox: TermId, job: Job, task: Task) -> Result<(), Problem> {
         self.deps.sandboxes.reserve(&sandbox, job.seconds).await.map_err(|error| self.refused(error))?;
         let stop_handle = StopHandle::default();
-        // The sandbox of the previous run is removed before its report is final.
+        // The previous run may not have ended yet: its sandbox is removed before its report is final.
         let is_running = {
             let mut newest = self.newest();
             let is_running = newest.as_ref().is_some_and(|newest| newest.state == State::Running);

@@ -138,7 +138,7 @@ impl Provider {
         if !has_event {
             return Err(invalid("it has no logout event"));
         }
-        // An ID token has one, and must not be usable as a logout token.
+        // An ID token has a nonce, and must not be usable as a logout token.
         if claims.contains_key("nonce") {
             return Err(invalid("it has a nonce"));
         }
