@@ -1,6 +1,7 @@
 //! What the hub adds to Plone's response time, and what it saves: a section is read from bare Plone, through the hub's
 //! `/plone/` (without caching), and from the hub's own copy; content is created, changed and read through `/plone/` and
-//! on bare Plone. Requests are sent one at a time, alternating between the routes. Reads use persistent connections.
+//! on bare Plone. Requests are sent one at a time, alternating between the routes. The reads of the first
+//! table use persistent connections.
 
 use std::time::{Duration, Instant};
 

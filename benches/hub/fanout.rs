@@ -1,5 +1,5 @@
 //! Ten thousand subscribed WebSocket clients: the server's memory per client, and how fast an alert reaches all of
-//! them, compared to a textbook broadcast with the same clients and the same text.
+//! them, compared to a textbook broadcast with as many clients and a text of the same length.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

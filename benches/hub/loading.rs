@@ -1,5 +1,5 @@
-//! A large term in the store, with 1,000,000 registrations and 3,000,000 attempts: the time to load it, and from the start
-//! of the process to its ready message, during which the hub also checks the store for damage.
+//! A large term in the store, with 1,000,000 registrations and 3,000,000 attempts: the time to load it, and the time
+//! from the start of the process to its ready message, in which the hub also checks the store for damage.
 //!
 //! The term is filled by the library itself, in batches of the store, because requests over HTTP would take longer.
 

@@ -1,5 +1,5 @@
-//! The benchmarks of `make bench`: they measure the release build of the hub from outside, together with what it is
-//! compared to. `cargo bench --bench hub -- PART…` runs only the named parts.
+//! The benchmarks of `make bench`: they measure the release build of the hub, mostly from outside, together with what
+//! it is compared to. `cargo bench --bench hub -- PART…` runs only the named parts.
 //!
 //! - [`start`]: time from start to ready with an empty store, and the size of the program
 //! - [`loading`]: time from start to ready with a million registrations and three million attempts

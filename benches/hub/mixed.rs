@@ -162,8 +162,8 @@ fn big_file() -> (Vec<u8>, usize) {
     (text.into_bytes(), rows)
 }
 
-/// Runs the users, each with a request every `pace`, while `meanwhile` runs on its own thread. Returns its result and the
-/// results of the users.
+/// Runs the users, each with a request every `pace`, while `meanwhile` runs on its own thread. Returns the result of
+/// `meanwhile` and the results of the users.
 pub fn with_users<T: Send>(
     server: &Server,
     tokens: &[String],

@@ -1,5 +1,5 @@
-//! Registration with every rule in use: the time of a decision in a term of [`SECTIONS`] sections with ten rules each, and
-//! registrations and refusals over HTTP, compared to the same without rules.
+//! Registration with every rule in use: the time of a decision in a term of [`SECTIONS`] sections with ten rules each,
+//! and registrations and refusals over HTTP, compared to the same without rules.
 //!
 //! Each section has three prerequisites, two restrictions, a repeat limit, reserved seats, a pool of seats that it
 //! shares, a linked section, and the deadlines of its term. All students meet these rules, so that every rule is

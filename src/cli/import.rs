@@ -38,7 +38,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(150);
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
 /// The maximum size of a response, in bytes: an import's lists have up to 1,000 items each.
 const RESPONSE_LEN_MAX: usize = 32 * 1024 * 1024;
-/// Size of the blocks in which the file is read.
+/// Size of the blocks in which the file is read, in bytes.
 const BLOCK_BYTES: usize = 256 * 1024;
 /// The maximum number of warnings, conflicts and missing sections that are printed. All errors in the report are
 /// printed.
@@ -345,7 +345,7 @@ async fn interrupted_within(pause: Duration) -> bool {
 }
 
 fn blocks(file: File) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
-    // Blocking reads are fine: nothing else runs on this thread.
+    // Blocking reads are fine: this thread only uploads the file.
     stream::unfold(Some(file), |file| async move {
         let mut file = file?;
         let mut block = vec![0; BLOCK_BYTES];

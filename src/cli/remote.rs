@@ -1,5 +1,6 @@
-//! Opens the store, or connects to the hub that runs on it. Only one process may write to a store, so commands send
-//! HTTP requests to a running hub. They authenticate with a token that they sign with the hub's secret.
+//! Opens the store, or connects to the hub that runs on it. Only one process may hold an embedded store, or the folder
+//! of a hub, so commands send HTTP requests to a running hub. They authenticate with a token that they sign with the
+//! hub's secret.
 
 use std::fmt::Display;
 use std::time::Duration;

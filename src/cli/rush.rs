@@ -24,7 +24,7 @@ use crate::cli::{CommandResult, Failure, print_line};
 
 /// Lifetime of a run's tokens: longer than that of its sandbox.
 const TOKEN_TTL: Duration = Duration::from_secs(600);
-/// Students count as slowed if an import raises their p99 by more than both of these: in percent, and in milliseconds.
+/// The increases of p99 by an import, in percent and in milliseconds, beyond both of which students count as slowed.
 const SLOWED_PERCENT: f64 = 25.0;
 const SLOWED_MS: f64 = 5.0;
 

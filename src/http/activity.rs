@@ -43,7 +43,8 @@ struct Activity {
     /// The number of refusals by code; codes without refusals are absent.
     #[schema(value_type = BTreeMap<String, u64>)]
     refusals: BTreeMap<&'static str, u64>,
-    /// The sections that refused requests in the last minute because they were full, most refusals first.
+    /// The sections that refused requests in the last minute because they or their waitlists were full, most refusals
+    /// first.
     #[schema(max_items = 5000)]
     turned_away: Vec<TurnedAway>,
     at: Timestamp,
@@ -62,7 +63,7 @@ struct Window {
     refusals: BTreeMap<&'static str, u64>,
 }
 
-/// The number of requests that were refused because a section was full.
+/// The number of requests that were refused because a section or its waitlist was full.
 #[derive(Debug, Serialize, ToSchema)]
 struct TurnedAway {
     section: SectionId,

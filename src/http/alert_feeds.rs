@@ -23,7 +23,7 @@ use crate::http::site::Site;
 
 /// The path of the feed.
 const FEED: &str = "/alerts/feed.atom";
-/// Feed readers store a copy and revalidate it each time.
+/// `Cache-Control` of the feed and the messages: clients store a copy and revalidate it each time.
 const REVALIDATE: &str = "public, no-cache";
 
 /// The operations of this file.

@@ -33,7 +33,7 @@ pub(super) fn may_manage(caller: &Caller, alert: &Alert, model: &ReadModel) -> R
     }
     let audience = &alert.content.audience;
     alert_scope::check_groups(caller.subjects.as_ref(), audience, model).map_err(|refused| forbidden(&refused))?;
-    // An alert to a single student is a notice of the hub about a registration, or a message from other staff.
+    // An alert to named users is a notice of the hub about a registration, or a message from other staff.
     if audience.users.is_empty() { Ok(()) } else { within_limit(caller, &Scope::OfSomeoneElse) }
 }
 

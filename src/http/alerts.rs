@@ -76,7 +76,8 @@ struct ListQuery {
     /// Whether to list only alerts that are active now.
     #[param(required = false, default = false)]
     active: bool,
-    /// For staff. `scheduled`: alerts that have not been sent yet. `sent`: active alerts from staff to any audience.
+    /// For staff. `scheduled`: alerts that have not been sent yet, soonest first. `sent`: active alerts from staff to
+    /// any audience.
     #[param(inline)]
     state: Option<StaffList>,
 }
@@ -97,7 +98,7 @@ impl ListQuery {
 pub(super) struct AlertSent {
     #[serde(flatten)]
     pub(super) alert: Alert,
-    /// The number of connected clients in its audience.
+    /// The number of connected users and visitors in its audience.
     pub(super) recipients_online: usize,
 }
 
@@ -116,7 +117,7 @@ enum AlertPosted {
 struct AlertDryRun {
     /// The number of users in its audience.
     recipients: usize,
-    /// The number of connected clients in its audience.
+    /// The number of connected users and visitors in its audience.
     recipients_online: usize,
 }
 
@@ -344,9 +345,9 @@ pub(super) fn not_corrected(refusal: CorrectionRefusal) -> Problem {
     }
 }
 
-/// Counts the connected clients in an audience.
+/// Counts the connected users and visitors in an audience. A user with several connections counts once.
 pub(super) async fn recipients_online(live: &Live, audience: &Audience, now: Timestamp) -> Result<usize, Problem> {
-    // The store is needed only to find students; presence knows the roles and names of connected users.
+    // The store is needed only to find students; presence has the roles and names of connected users.
     let is_enrolment = !(audience.sections.is_empty() && audience.courses.is_empty());
     let named = Audience { roles: Vec::new(), all: false, ..audience.clone() };
     let people = match is_enrolment {
@@ -356,8 +357,8 @@ pub(super) async fn recipients_online(live: &Live, audience: &Audience, now: Tim
     Ok(online(live, audience, &people))
 }
 
-/// Counts the connected clients in an audience. `people` are its named users and the students of its sections and
-/// courses.
+/// Counts the connected users and visitors in an audience. `people` are its named users and the students of its
+/// sections and courses.
 fn online(live: &Live, audience: &Audience, people: &HashSet<UserName>) -> usize {
     let bits = audience.role_bits();
     let online = live.presence.count_people(|caller| {
@@ -392,7 +393,7 @@ pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Liv
             }
             Some(caller) => caller,
         };
-        // Alerts that limited staff may not manage do not count toward their limit.
+        // Alerts that limited staff may not manage do not count toward `limit`.
         let read = if staff.role == Role::SubjectStaff { LIST_LEN_MAX as usize } else { limit };
         let page = match state {
             StaffList::Scheduled => scheduled(&*live.alerts, read).await?,

@@ -27,7 +27,7 @@ use crate::http::uncached::{Requester, UncachedResponses};
 const FIRST_COPY_WAIT: Duration = Duration::from_secs(10);
 /// The longest wait for the first copy of a member's announcements, after which the member gets those of visitors.
 const OWN_COPY_WAIT: Duration = Duration::from_secs(1);
-/// Browsers store the response and revalidate it each time.
+/// `Cache-Control` of the visitors' announcements: browsers store the response and revalidate it each time.
 const REVALIDATE: &str = "no-cache";
 const PERSONAL: &str = "private, no-store";
 const JSON: &str = "application/json";
@@ -90,10 +90,10 @@ struct AnnouncementList<'a> {
 
 /// Lists the college's announcements, newest first.
 ///
-/// The list has the newest Plone news items, at most 100. A caller who signed in through Plone gets the items that this
-/// member may see; other callers get the public ones. Changes in Plone appear within `[plone] sync_s`. Once there is a
-/// copy, no request waits for Plone: the copy is returned while it is renewed, and `Age` is its age. Without Plone the
-/// list is empty.
+/// The list has the newest Plone news items, at most 100. A caller who signed in through Plone, or whose user of Plone
+/// is stated by single sign-on, gets the items that this user may see; other callers get the public ones. Changes in
+/// Plone appear within `[plone] sync_s`. Once there is a copy, no request waits for Plone: the copy is returned while
+/// it is renewed, and `Age` is its age. Without Plone the list is empty.
 #[utoipa::path(
     get,
     path = "/api/v1/announcements",

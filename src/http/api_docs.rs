@@ -24,7 +24,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// The files of Swagger UI that the page loads.
 const NAMES: [&str; 4] =
     ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "swagger-initializer.js"];
-/// Browsers revalidate a file each time, like the files of other pages.
+/// `Cache-Control` of the files: browsers revalidate them each time, like the files of other pages.
 const REVALIDATE: &str = "no-cache";
 
 /// The response for each of [`NAMES`].

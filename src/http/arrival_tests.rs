@@ -1,4 +1,5 @@
-//! Tests with real connections, because actix's own handling of unread bodies is part of what they check.
+//! Tests of the arrival of bodies. Those of unread bodies use real connections, because actix's own handling of such
+//! bodies is part of what they check.
 
 use std::net::SocketAddr;
 
@@ -68,7 +69,7 @@ fn start() -> (SocketAddr, ServerHandle) {
     (address, handle)
 }
 
-/// Reads one response without a chunked body; `None` at the end of the connection.
+/// Reads one response, whose body is not chunked, and returns it in lower case; `None` at the end of the connection.
 async fn response(stream: &mut TcpStream) -> Option<String> {
     let mut text = Vec::new();
     loop {

@@ -21,7 +21,8 @@ use crate::registration::readmodel::ReadModel;
 #[folder = "static/"]
 struct Files;
 
-/// Browsers revalidate a file each time, which costs a 304 of a few bytes, so that an old page never uses a new hub.
+/// `Cache-Control` of the files: browsers revalidate them each time, which costs a 304 of a few bytes, so that an old
+/// page never uses a new hub.
 const REVALIDATE: &str = "no-cache";
 
 /// The response for each file, by its path under `static/`.

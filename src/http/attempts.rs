@@ -62,7 +62,7 @@ pub(super) struct AttemptItem {
     /// The number within the term, from 1, without gaps.
     #[schema(minimum = 1)]
     n: u64,
-    /// When the hub received the request.
+    /// When the hub received the request; without a request, the time of the decision.
     at: Timestamp,
     /// When it was decided.
     decided_at: Timestamp,

@@ -316,7 +316,8 @@ impl SubjectStaff {
         Ok(self.0)
     }
 
-    /// Returns the caller of an operation that concerns no subject and no person, such as a read of counts.
+    /// Returns the caller of an operation that concerns no subject and no person, such as a read of counts, or that
+    /// checks the limit itself.
     #[must_use]
     pub fn concerning_no_one(self) -> Caller {
         self.0

@@ -1,6 +1,6 @@
-//! The threads that build and compress long responses. They are few, and live as long as the hub, because the allocator
-//! keeps some of the memory that a thread has freed: with the shared pool of blocking threads, the memory of a build
-//! was kept once for each of 16 threads, and grew with each peak of concurrent requests.
+//! The threads that build and compress long responses. They are few, and stay when they have no work, because the
+//! allocator keeps some of the memory that a thread has freed: with the shared pool of blocking threads, the memory of
+//! a build was kept once for each of 16 threads, and grew with each peak of concurrent requests.
 
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -26,8 +26,8 @@ const VISITORS_NICENESS: i32 = 10;
 /// processor is idle. This affects the writer of the store most: it sleeps for microseconds during each sync, and Linux
 /// does not move it to another processor. A nice value does not shorten this wait.
 const PART_LEN: usize = 16 * 1024;
-/// The number of rows after which a build for a visitor yields: a tenth of a millisecond of searching, as for
-/// [`PART_LEN`].
+/// The number of rows after which a build for a visitor yields, for the reason that is given for [`PART_LEN`]: a tenth
+/// of a millisecond of searching.
 const PART_ROWS: usize = 64;
 
 thread_local! {
@@ -60,7 +60,7 @@ fn yield_if_for_visitors() {
     }
 }
 
-/// Writes `bytes`, and yields after each part.
+/// Writes `bytes`. A thread that builds for visitors yields after each part.
 ///
 /// # Errors
 /// Those of `out`.
@@ -72,7 +72,7 @@ pub(super) fn write_in_parts(out: &mut impl Write, bytes: &[u8]) -> io::Result<(
     Ok(())
 }
 
-/// Returns the rows of a list that is being built. The iterator yields after each part.
+/// Returns the rows of a list that is being built. A thread that builds for visitors yields after each part.
 pub(super) fn in_parts<T>(rows: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     rows.enumerate().map(|(index, row)| {
         if index % PART_ROWS == PART_ROWS - 1 {
@@ -82,7 +82,7 @@ pub(super) fn in_parts<T>(rows: impl Iterator<Item = T>) -> impl Iterator<Item =
     })
 }
 
-/// A buffer in memory. Writing to it yields after each part.
+/// A buffer in memory. A thread that builds for visitors yields after it has written a part.
 #[derive(Debug, Default)]
 pub(super) struct PartedVec {
     bytes: Vec<u8>,
@@ -167,7 +167,7 @@ mod tests {
         let mut written = PartedVec::default();
         write_in_parts(&mut written, &bytes).unwrap();
         assert_eq!(written.into_inner(), bytes);
-        assert!(in_parts(0..3 * PART_ROWS + 7).eq(0..3 * PART_ROWS + 7), "and no row");
+        assert!(in_parts(0..3 * PART_ROWS + 7).eq(0..3 * PART_ROWS + 7), "the rows are the same");
     }
 
     #[actix_web::test]

@@ -43,7 +43,8 @@ pub(super) struct CapPosting<'a> {
 }
 
 impl CapPosting<'_> {
-    /// Reads the message and carries it out; a message that was carried out before changes nothing.
+    /// Reads the message and carries it out or, with `dry_run`, only counts its recipients. A message that was carried
+    /// out before changes nothing.
     pub(super) async fn take(&self, payload: web::Payload) -> Result<HttpResponse, Problem> {
         let everyone = Audience::everyone();
         may_send(self.caller, &everyone, &self.live.model)?;

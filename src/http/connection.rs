@@ -45,8 +45,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of connections that are ended to make room for a new one. It is more than one, so that a flood of
 /// connections does not cause a search for each of them.
 const EVICTED_AT_ONCE: usize = 32;
-/// The shortest time between two searches for connections to end, for each connection that a search examines (about 10
-/// ns): a flood of connections costs about a hundredth of a worker's time.
+/// The shortest time between two searches for connections to end, for each connection that a search examines. Examining
+/// one takes about 10 ns, so a flood of connections costs about a hundredth of a worker's time.
 const SEARCH_INTERVAL: Duration = Duration::from_micros(1);
 /// How many times a new connection without room lets the other tasks of its thread run, so that the connections that
 /// were ended for it close.
@@ -68,7 +68,7 @@ enum Activity {
     Silent,
     /// The head of a request is arriving.
     Head,
-    /// A request is handled, or its response is being produced.
+    /// A request is being handled, or its response is being produced.
     Busy,
 }
 
@@ -143,7 +143,7 @@ impl Room {
         self.open() > self.limits.connections - self.limits.connections / 4
     }
 
-    /// Counts a connection of a client at `peer`. Returns the client's address, unless connections are not limited.
+    /// Counts a connection from `peer` and returns its address; `None` if connections per address are not limited.
     fn enter(&self, peer: Option<IpAddr>) -> Option<AddressKey> {
         let address = peer.filter(|_| self.limits.visitors_per_address < usize::MAX).map(AddressKey::from)?;
         *self.visitors.entry(address).or_default() += 1;
@@ -181,7 +181,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Creates an empty list. Must be called on the worker's thread.
+    /// Creates an empty list, and examines it every [`SWEEP_INTERVAL`]. Must be called on the worker's thread.
     #[must_use]
     pub fn new(room: Arc<Room>) -> Rc<Self> {
         let all = Rc::new(Self { room, all: RefCell::default(), searched_at: Cell::default() });
@@ -199,7 +199,7 @@ impl Connections {
     /// Accepts a connection, and makes room for it if necessary.
     ///
     /// # Errors
-    /// When there is no room, and every connection is busy. The connection is closed.
+    /// When there is still no room after the last wait. The connection is closed.
     pub async fn accept(self: Rc<Self>, io: TcpStream) -> io::Result<Guarded> {
         let connection = Rc::new(Connection {
             activity: Cell::new(Activity::Silent),
@@ -286,8 +286,8 @@ pub struct Connection {
     pub(super) is_gone: Cell<bool>,
     /// Whether it was accepted beyond the limit, for health checks and metrics only.
     is_reserved: bool,
-    /// The address for which the connection counts as a visitor's; `None` once a signed-in user or a trusted proxy has
-    /// sent a request.
+    /// The address for which the connection counts as a visitor's; `None` if there is no limit, or once a signed-in
+    /// user or a trusted proxy has sent a request.
     address: Cell<Option<AddressKey>>,
     waker: RefCell<Option<Waker>>,
     /// The deadline for sending the current response.
@@ -436,7 +436,7 @@ impl AsyncWrite for Guarded {
     }
 }
 
-/// A guard that marks a connection as busy until the response has been sent.
+/// A guard that marks a connection as busy until the response has been produced.
 struct Busy(Option<Rc<Connection>>);
 
 impl Drop for Busy {
@@ -447,7 +447,7 @@ impl Drop for Busy {
     }
 }
 
-/// A response body that marks its connection as busy until the body has been sent.
+/// A response body that marks its connection as busy until the body has been produced.
 pub struct Tracked<B> {
     body: B,
     _busy: Busy,

@@ -89,7 +89,7 @@ impl DashboardCache {
 }
 
 /// A list of alerts, and its memory when the list was built. The memory of an alert is divided among the lists that
-/// share it, so it changes later.
+/// share it, so the memory of the list changes later.
 #[derive(Clone, Default)]
 struct CachedAlerts {
     items: Arc<[AlertItem]>,
@@ -211,7 +211,7 @@ async fn planned_sections(plans: &dyn PlanStore, student: &UserName) -> Result<V
     Ok(plan.into_iter().map(|planned| planned.section).collect())
 }
 
-/// A part of the dashboard. `copy_age` is set if it is a copy.
+/// A part of the dashboard. `copy_age` is set if it could not be read: it is then a copy, or empty without one.
 struct Part<T> {
     value: T,
     copy_age: Option<Duration>,

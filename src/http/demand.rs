@@ -25,8 +25,8 @@ use crate::http::request_id::PRIVATE;
 
 /// Maximum number of sections in a response, as in other lists.
 const SECTIONS_MAX: usize = 5_000;
-/// A response is reused for this many times as long as it took to compute, so that reads of demand take at most a fifth
-/// of one processor. With few plans, that is a very short time.
+/// How long a response is reused, as a multiple of the time that it took to compute: reads of demand then take at most
+/// a fifth of one processor. With few plans, that is a very short time.
 const REUSE_FACTOR: u32 = 4;
 /// The longest time for which a response is reused.
 const REUSE_MAX: Duration = Duration::from_secs(10);
@@ -63,7 +63,7 @@ struct DemandResponse {
 #[derive(Serialize, ToSchema)]
 struct SectionDemand {
     section: SectionId,
-    /// The number of plans that contain it, without those of students who have a seat in it.
+    /// The number of plans that contain it, without those of students who have a seat in it or are offered one.
     plans: usize,
     /// The number of seats that a student can take now.
     seats: u32,

@@ -50,7 +50,7 @@ fn no_report() -> Problem {
     Problem::not_found("This link does not exist or was withdrawn. Ask the person who sent it for a new one.")
 }
 
-/// Returns the id in the path, if it is one.
+/// Returns the id in the path; `None` if it is not a UUID.
 fn task_id(request: &HttpRequest) -> Option<Uuid> {
     Uuid::parse_str(&path_param(request, "task").ok()?).ok()
 }

@@ -26,7 +26,7 @@ use crate::http::error::Problem;
 const TOKEN_TTL: Duration = Duration::from_secs(600);
 /// Time between two writes of the progress for other hubs. Each is a commit.
 const SHARING_PAUSE: Duration = Duration::from_secs(1);
-/// A running demonstration whose progress is older than this has ended with its hub.
+/// The age of the stored progress beyond which a running demonstration counts as ended with its hub.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// `Retry-After` while another demonstration runs and its end is not known, in seconds.
 const BUSY_RETRY_S: u32 = 10;
@@ -141,7 +141,7 @@ impl Demos {
     pub(super) async fn start(self: Arc<Self>, sandbox: TermId, job: Job, task: Task) -> Result<(), Problem> {
         self.deps.sandboxes.reserve(&sandbox, job.seconds).await.map_err(|error| self.refused(error))?;
         let stop_handle = StopHandle::default();
-        // The sandbox of the previous run is removed before its report is final.
+        // The previous run may not have ended yet: its sandbox is removed before its report is final.
         let is_running = {
             let mut newest = self.newest();
             let is_running = newest.as_ref().is_some_and(|newest| newest.state == State::Running);

@@ -206,7 +206,8 @@ fn has_etag(request: &HttpRequest, etag: &str) -> bool {
     }
 }
 
-/// Returns the coding with the highest quality, brotli if several are equal (RFC 9110, 12.5.3).
+/// Returns the accepted coding with the higher quality, brotli if both are equal; identity if neither is accepted
+/// (RFC 9110, 12.5.3).
 pub(super) fn coding_for(request: &HttpRequest) -> Coding {
     // The values that browsers and common clients send; matching them costs no allocation.
     match request.headers().get(ACCEPT_ENCODING).map(HeaderValue::as_bytes) {

@@ -26,7 +26,7 @@ pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
 
 /// Returns the address of the client of a request that arrived from `peer`: the first address outside of the trusted
 /// networks, from the last entry to the first. An entry without an address, such as `unknown` or `for=_hidden`, yields
-/// the address of the proxy that wrote it.
+/// the address of the proxy that wrote it. If all are trusted, the address in the first entry counts.
 ///
 /// `Forwarded` is read only if there is no `X-Forwarded-For`: nearly all proxies write the latter and pass on a
 /// `Forwarded` that the client has written.
@@ -75,15 +75,15 @@ fn entries_from_the_end(text: &str) -> Vec<&str> {
 
 /// Reads an element of `Forwarded`: the node of its only `for`.
 fn element(text: &str) -> Option<IpAddr> {
-    // The values that the walk accepts contain no semicolon.
+    // This also splits at semicolons in quotes, but no address contains a semicolon.
     let pairs = text.split(';').filter_map(|pair| pair.split_once('='));
     let mut nodes = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
     let (_, value) = nodes.next()?;
     if nodes.next().is_some() { None } else { node(value.trim()) }
 }
 
-/// Reads a node: `IP`, `IP:port`, `IPv6`, `[IPv6]` or `[IPv6]:port`, with or without quotes. The port may be obfuscated
-/// (RFC 7239, section 6.2).
+/// Reads a node: `IPv4`, `IPv4:port`, `IPv6`, `[IPv6]` or `[IPv6]:port`, with or without quotes. The port may be
+/// obfuscated (RFC 7239, section 6.2).
 fn node(text: &str) -> Option<IpAddr> {
     let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
     let address = text.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|it| it.ip()));
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(client_of(&several), "192.0.2.7");
         assert_eq!(client_of(&[several[1].clone(), (X_FORWARDED_FOR, "k\u{e4}se")]), "127.0.0.1");
         let repeated = format!("192.0.2.7{}", ", 10.0.0.3".repeat(HOPS_MAX));
-        assert_eq!(client_of(&[(X_FORWARDED_FOR, &repeated)]), "10.0.0.3", "the walk is bounded");
+        assert_eq!(client_of(&[(X_FORWARDED_FOR, &repeated)]), "10.0.0.3", "at most HOPS_MAX entries are read");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::http::text_code::TextCode;
 
 /// The media type of Prometheus' text format.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Responses describe the current moment and must not be cached.
+/// `Cache-Control` of the responses, which describe the current moment and must not be cached.
 const NO_STORE: (HeaderName, &str) = (CACHE_CONTROL, "no-store");
 
 /// The operations of this file.

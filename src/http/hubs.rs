@@ -18,7 +18,7 @@ use crate::http::request_id::PRIVATE;
 #[openapi(paths(list))]
 pub(super) struct Api;
 
-/// Registers the resources of this file.
+/// Registers the resource of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/admin/hubs").route(get().to(list)).default_service(method_not_allowed("GET, HEAD")),
@@ -46,7 +46,8 @@ struct HubItem {
 
 /// Lists all hubs and their states (admins).
 ///
-/// Without a bus, or while a hub is cut off from it, only the hub that responds is listed.
+/// Without a bus, only the hub that responds is listed. While this hub is cut off from the bus, the states of the
+/// others grow older until they are left out.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/hubs",

@@ -207,7 +207,7 @@ fn no_such_profile() -> Problem {
     Problem::not_found("This import profile does not exist.")
 }
 
-/// Returns the problem document of an operation on profiles.
+/// Returns the problem for a failed operation on profiles.
 fn problem(error: ProfileError) -> Problem {
     match error {
         ProfileError::BuiltIn(name) => {

@@ -159,9 +159,9 @@ fn read_map(map: Option<&str>, example: &str) -> Result<Vec<(String, String)>, P
 /// Parses `seats:capacity,desc:title`. The name of a column may contain colons; a field does not.
 fn parse_map(text: &str) -> Option<Vec<(String, String)>> {
     let pairs = text.split(',').map(|pair| {
-        let (name, column) = pair.rsplit_once(':')?;
-        let (name, column) = (name.trim(), column.trim());
-        (!name.is_empty() && !column.is_empty()).then(|| (name.to_owned(), column.to_owned()))
+        let (column, field) = pair.rsplit_once(':')?;
+        let (column, field) = (column.trim(), field.trim());
+        (!column.is_empty() && !field.is_empty()).then(|| (column.to_owned(), field.to_owned()))
     });
     pairs.collect()
 }
@@ -171,7 +171,7 @@ mod tests {
     use super::parse_map;
 
     #[test]
-    fn a_map_is_a_list_of_name_and_column_pairs() {
+    fn a_map_is_a_list_of_column_and_field_pairs() {
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         assert_eq!(parse_map("seats:capacity"), Some(vec![pair("seats", "capacity")]));
         assert_eq!(parse_map("a: b:title, Max Enrl:cap"), Some(vec![pair("a: b", "title"), pair("Max Enrl", "cap")]));

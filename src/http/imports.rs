@@ -35,7 +35,7 @@ pub const FILE_LEN_MAX: u64 = 64 * 1024 * 1024;
 const FORM_EXTRA_MAX: u64 = 64 * 1024;
 /// The number of bytes in one write to or read from the disk.
 const BLOCK_BYTES: usize = 256 * 1024;
-/// The media types of schedules. The content decides which kind of file it is.
+/// The media types of uploads. The content decides which kind of file it is.
 const MEDIA_TYPES: [&str; 9] = [
     "text/csv",
     "text/tab-separated-values",

@@ -1,4 +1,4 @@
-//! The modules of the student's page. Those that its first rows need are joined into one.
+//! The modules of the student's page. Those that the page loads before it lists sections are joined into one.
 //!
 //! A browser has six connections to a hub without HTTP/2, so 14 modules take three times as long as one. The hub joins
 //! them when it starts, so that the pages need no build step. The other modules of the page then import from the joined

@@ -44,7 +44,7 @@ impl OpenQuery {
     }
 }
 
-/// Registers the resources of this file.
+/// Registers the resource of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/alerts/ws").route(web::get().to(websocket)).default_service(method_not_allowed("GET")));
 }

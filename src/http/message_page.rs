@@ -5,14 +5,14 @@ use actix_web::http::header::ACCEPT_LANGUAGE;
 
 use crate::domain::language::Language;
 
-/// Returns the language that a browser prefers.
+/// Returns the first language in `Accept-Language` in which the hub has pages; English if there is none.
 pub(super) fn language_of(req: &HttpRequest) -> Language {
     let accepted = req.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut codes = accepted.split(',').filter_map(|one| one.trim().get(..2));
     codes.find_map(|code| Language::from_code(&code.to_ascii_lowercase())).unwrap_or(Language::English)
 }
 
-/// Returns a page as HTML. `content` is HTML that follows the heading; the other texts are constants of the hub.
+/// Returns a page as HTML. `content` is HTML that follows the heading. `heading` is a constant and is not escaped.
 pub(super) fn html(language: Language, heading: &str, content: &str, request_id: &str) -> String {
     let pick = |english, spanish| language.pick(english, spanish);
     format!(

@@ -18,10 +18,13 @@
 //! - [`openapi`]: the OpenAPI document, generated from the request and response types
 //!
 //! Resources:
-//! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
-//!   students in a section; [`section_moves`]: moves of all these students; [`teaching`]: the sections of an
-//!   instructor; [`activity`]: current activity; [`demand`], [`rehearsals`]: demand for sections, and rehearsals of
-//!   registration
+//! - [`terms`], [`sections`], [`registrations`]: the catalogue, seats and registrations; [`plan`], [`plan_check`]:
+//!   plans and their check; [`roster`]: the students in a section; [`section_moves`]: moves of all these students;
+//!   [`teaching`]: the sections of an instructor; [`activity`]: current activity; [`demand`], [`rehearsals`]: demand
+//!   for sections, and rehearsals of registration; [`attempts`]: what was requested and decided
+//! - [`students`]: what the college states about students; [`student_lookup`]: searches for students;
+//!   [`student_registrations`], [`permits`]: registrations and overrides by staff; [`student_imports`]: imports of
+//!   facts
 //! - [`imports`]: schedule imports; [`import_profiles`]: saved mappings of their columns;
 //!   [`schedule_export`]: the schedule as a file; [`oneroster_export`]: a term for other programs; [`events`]: one-off
 //!   events
@@ -35,7 +38,8 @@
 //!   entries
 //! - [`guardian_links`]: links to a schedule for a parent or guardian; [`schedule_calendar`]: a schedule for calendar
 //!   programs
-//! - [`own_account`]: the caller's own password, second factor and sign-ins
+//! - [`own_account`]: the caller's own password, second factor and sign-ins; [`my_data`]: what the hub stores about the
+//!   caller; [`erasure`]: the erasure of a person
 //! - [`sso`]: single sign-on; [`sso_page`]: the page about a failed sign-in
 //! - [`sign_in`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
 //! - [`health`]: liveness, readiness and metrics; [`charts`]: recent metrics, for admins

@@ -79,7 +79,7 @@ impl List {
     }
 }
 
-/// The last item of the previous page.
+/// The last item of the previous page; `Start` before the first page.
 #[derive(Clone)]
 enum Cursor {
     Start,

@@ -216,7 +216,7 @@ pub(super) struct PersonalAuditItem {
 #[derive(Serialize, ToSchema)]
 pub(super) struct DisclosureItem {
     at: Timestamp,
-    /// The display name of the person who read it; null if the hub knows none.
+    /// The display name of the person who read it; null if the hub has none.
     #[schema(required)]
     name: Option<String>,
     /// The role of that person at the time.

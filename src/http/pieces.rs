@@ -78,7 +78,7 @@ mod tests {
         let pieces = pieces_of(&body).await;
         assert_eq!(pieces.concat(), body);
         assert!(pieces.iter().all(|piece| piece.len() <= PIECE_LEN_MAX));
-        assert!(pieces.iter().all(|piece| body.as_ptr_range().contains(&piece.as_ptr())), "a piece was copied");
+        assert!(pieces.iter().all(|piece| body.as_ptr_range().contains(&piece.as_ptr())), "no piece is a copy");
     }
 
     #[actix_web::test]

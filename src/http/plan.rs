@@ -195,7 +195,7 @@ fn no_such_plan() -> Problem {
 
 /// Returns the caller's plan (students).
 ///
-/// A plan can be made before registration opens. It is the one with the name `default`.
+/// This is the plan with the name `default`. A plan can be made before registration opens.
 #[utoipa::path(
     get,
     path = "/api/v1/me/plan",

@@ -71,7 +71,7 @@ struct PloneState {
     /// Whether this hub pulls the catalogue and writes to Plone. Of several hubs, only one does.
     #[schema(required)]
     leader: Option<bool>,
-    /// Whether Plone responded to the most recent calls.
+    /// Whether Plone has responded, the circuit is closed, and the last read of the announcements succeeded.
     #[schema(required)]
     ok: Option<bool>,
     #[schema(required)]
@@ -142,7 +142,7 @@ struct PullState {
     #[schema(nullable = false)]
     reason: Option<TextCode>,
     counts: PullCounts,
-    /// Items that could not be read, at most 100.
+    /// Items that could not be read or applied, at most 100.
     #[schema(max_items = 100)]
     problems: Vec<UnreadItem>,
     problems_total: u64,

@@ -29,7 +29,7 @@ pub(super) struct ForwardedWrite {
     is_recorded: bool,
 }
 
-/// Plone did not respond.
+/// The outcome of a write to which Plone did not respond.
 #[derive(Debug, Clone, Copy)]
 struct NoResponse;
 

@@ -1,4 +1,4 @@
-//! The endpoints of the reverse proxy to Plone: identifies the sender of a request and passes it to
+//! The endpoints of the reverse proxy to Plone. They identify the sender of a request and pass the request to
 //! [`crate::plone::proxy`].
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
@@ -57,13 +57,14 @@ pub fn routes(app: &mut ServiceConfig) {
 
 /// Reads content of Plone, through the hub.
 ///
-/// The hub streams the request to Plone as the member who signed in through Plone, or else as a visitor, and streams
-/// the response back. The audit trail records every write with Plone's status. Requests that would change Plone's
-/// users, groups, roles, settings or add-ons are rejected. Only admins can list its users and groups. The hub changes
-/// redirects and cookies to paths under `/plone/`, but no bodies: Plone itself writes its links with these paths. Other
-/// methods of Plone's REST API are supported, too. Every response has `Content-Security-Policy: sandbox` and
-/// `X-Content-Type-Options: nosniff`. Paths outside the site, `@login` and browser forms are rejected; all of Plone is
-/// available at the origin in `[plone] proxy_url`.
+/// The hub streams the request to Plone and the response back. The request has the identity of the caller's user of
+/// Plone if the caller signed in through Plone or single sign-on states this user; otherwise, and for staff who are
+/// limited to subjects, it is that of a visitor. The audit trail records every write with Plone's status. Requests that
+/// would change Plone's users, groups, roles, settings or add-ons are rejected. Only admins can list its users and
+/// groups. The hub changes redirects and cookies to paths under `/plone/`, but no bodies: Plone itself writes its links
+/// with these paths. Other methods of Plone's REST API are supported, too. Every response has
+/// `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`. Paths outside the site, `@login` and
+/// browser forms are rejected; all of Plone is available at the origin in `[plone] proxy_url`.
 #[utoipa::path(
     get,
     path = "/plone/{path}",

@@ -88,7 +88,7 @@ impl RegistrationResponse {
 }
 
 impl RegistrationResponse {
-    /// States the section in the plan, or the requested one, if this is an alternate of it.
+    /// States the section in the plan, or the requested one, if this section was taken instead of it.
     fn instead_of(self, planned: Option<&SectionId>) -> Self {
         let planned = planned.filter(|planned| **planned != self.section).cloned();
         Self { planned, ..self }
@@ -404,7 +404,7 @@ impl BatchResult {
         Self::Refused(BatchRefusal { section, problem, receipt: None })
     }
 
-    /// States the section in the plan, or the requested one, if the result is that of an alternate.
+    /// States the section in the plan, or the requested one, if another section was taken instead of it.
     pub(super) fn instead_of(self, planned: &SectionId) -> Self {
         match self {
             Self::Done(taken) => Self::Done(taken.instead_of(Some(planned))),

@@ -1,4 +1,4 @@
-//! The table of routes. Resources with several paths register their own.
+//! The table of routes. Most resources register their own in a function `routes`; this file has the others.
 
 use actix_web::Resource;
 use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};

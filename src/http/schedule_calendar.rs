@@ -32,7 +32,7 @@ use crate::http::site::Site;
 /// The path of a feed.
 const FEED: &str = "/api/v1/schedule-feeds/{secret}";
 const CALENDAR: &str = "text/calendar; charset=utf-8";
-/// Calendar programs store a feed and revalidate it each time.
+/// `Cache-Control` of a feed: calendar programs store it and revalidate it each time.
 const REVALIDATE: &str = "private, no-cache";
 
 /// The operations of this file.

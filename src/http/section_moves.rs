@@ -92,7 +92,8 @@ impl RequestBody for Request {
 struct MoveAllResponse {
     /// The number of students who are in the other section now.
     moved: usize,
-    /// Whether the section of a merge was cancelled, because no student is left in it; absent for a move.
+    /// Whether the section of a merge is cancelled now: because no one is left in it, or since before the merge. Absent
+    /// for a move.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     cancelled: Option<bool>,
@@ -286,8 +287,9 @@ pub async fn move_all(
 
 /// Merges a section into another one (staff of their subjects).
 ///
-/// The section is closed to new students, and everyone in it is moved as by `move-all`. If no student is left, it is
-/// then cancelled; otherwise it stays closed, and those who stay are listed with the reason.
+/// The section is closed to new students, and everyone in it is moved as by `move-all`. If no student is left, and no
+/// seat is taken outside the hub, it is then cancelled; otherwise it stays closed. Those who stay are listed with the
+/// reason.
 #[utoipa::path(
     post,
     path = "/api/v1/sections/{id}/merge",

@@ -18,7 +18,7 @@ use crate::http::body::{Fields, RequestBody};
 use crate::http::error::Problem;
 use crate::http::registrations::SECTION_LEN_MAX;
 
-/// The largest capacity, or waitlist capacity, that staff may set.
+/// The largest number of seats, or of waiting people, that staff may set.
 const SEATS_MAX: u32 = 100_000;
 /// The longest name of a group, a program or a campus, in characters.
 const NAME_CHARS_MAX: usize = 100;
@@ -311,6 +311,6 @@ mod tests {
         };
         let detail = describe(&patch);
         assert_eq!(detail.coded.as_ref().unwrap().args.len(), 11);
-        assert_eq!(detail.coded, coded("section.change", &detail.text), "the pages have names for these fields");
+        assert_eq!(detail.coded, coded("section.change", &detail.text), "its text has the same code and values");
     }
 }

@@ -46,7 +46,7 @@ const SEARCH_LEN_MAX: usize = 200;
 const CACHED_LIMITS: [usize; 4] = [FIRST_PAGE_LEN, 100, 500, 5_000];
 /// The number of sections that the student's page requests first, which shifts its later pages.
 const FIRST_PAGE_LEN: usize = 60;
-/// Browsers store the response and revalidate it each time.
+/// `Cache-Control` of lists and seats: browsers store the response and revalidate it each time.
 const REVALIDATE: &str = "no-cache";
 const JSON: &str = "application/json";
 

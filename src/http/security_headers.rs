@@ -16,7 +16,7 @@ const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; f
 /// `Content-Security-Policy` of Plone's pages under the hub's origin. Without scripts, forms and an origin, a page
 /// cannot act as the signed-in user.
 pub(super) const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox");
-/// `Permissions-Policy` of the hub's pages: devices that they do not use. Only names that all current browsers know,
+/// `Permissions-Policy` of the hub's pages: devices that they do not use. Only names that all current browsers support,
 /// because Chromium logs a message for others.
 const PERMISSIONS: HeaderValue = HeaderValue::from_static(
     "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), \

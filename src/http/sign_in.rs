@@ -193,7 +193,7 @@ fn failed_attempt(error: &SignInError) -> Option<AuditDetail> {
     })
 }
 
-/// Returns the sender of a request that proves a password or a code; `cookie` is its [`device_cookie`].
+/// Returns the sender of a request with a password or a code; `cookie` is its [`device_cookie`].
 pub(super) fn client_of<'c>(req: &HttpRequest, cookie: Option<&'c Cookie<'static>>) -> Client<'c> {
     Client { address: client_ip(req), device: cookie.map(Cookie::value) }
 }
@@ -309,8 +309,8 @@ pub async fn logout(
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let is_browser = matches!(Credentials::of(&req), Credentials::Valid(_, Carrier::Cookie));
-    // Revokes the token before the sign-in is forgotten: the provider could not end a forgotten sign-in whose token is
-    // still valid.
+    // This comes before `sign_out_url`, which forgets the sign-in: the provider could not end a forgotten sign-in whose
+    // token is still valid.
     identity.logout(&caller).await?;
     let end_session = sso::sign_out_url(&req, &caller, &identity, &site).await?.filter(|_| is_browser);
     audit.record(&req, Some(&caller), "logout", None, None, "").await;

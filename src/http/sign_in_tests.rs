@@ -1,3 +1,5 @@
+//! Tests of sign-in, sign-out, the roles that extractors require, and the audit trail.
+
 use std::sync::Arc;
 
 use actix_web::body::MessageBody;

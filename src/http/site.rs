@@ -16,7 +16,7 @@ use crate::identity::HOST_PREFIX;
 /// How a request's `Origin` (RFC 6454) relates to the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OriginVerdict {
-    /// The request has no `Origin`: a script sent it, not a page.
+    /// The request has no `Origin`. Browsers omit it only from some requests that change nothing.
     Absent,
     /// A page of the hub sent the request.
     Own,

@@ -1,5 +1,5 @@
-//! Single sign-on: what the sign-in page offers, the beginning and the end of a sign-in at a provider, and sign-outs
-//! that a provider announces.
+//! Single sign-on: what the sign-in page offers, the beginning and the completion of a sign-in at a provider, and
+//! sign-outs that a provider announces.
 
 use std::time::Duration;
 
@@ -385,7 +385,7 @@ impl Context {
         FailurePage::new(&self.req, title, &self.sso.help, next)
     }
 
-    /// Returns the page about a failed sign-in, and records it in the audit trail if a user has tried to sign in.
+    /// Returns the page about a failed sign-in. Records the failure if it has an [`SsoError::audit_detail`].
     async fn failed(&self, provider: &Provider, next: &str, error: &SsoError) -> HttpResponse {
         let source = Source::Oidc(provider.name().clone());
         log::warn!("a sign-in by {source} failed: {error}");

@@ -1,3 +1,5 @@
+//! Tests of the middleware that removes the headers of the web server.
+
 use std::sync::Arc;
 
 use actix_web::middleware::from_fn;

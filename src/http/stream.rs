@@ -82,7 +82,7 @@ impl StreamQuery {
     }
 }
 
-/// Registers the resources of this file.
+/// Registers the resource of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/alerts/stream").route(get().to(stream)).default_service(method_not_allowed("GET, HEAD")),

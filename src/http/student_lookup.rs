@@ -56,7 +56,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 #[schema(as = FoundStudent)]
 struct StudentItem {
     user: UserName,
-    /// The display name; absent if the hub knows none.
+    /// The display name; absent if the hub has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     name: Option<String>,
@@ -123,7 +123,7 @@ pub async fn find(
     store: Data<dyn StudentStore>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    // The limit applies to each student.
+    // `search` checks for each student whether limited staff may see the student.
     let caller = staff.concerning_no_one();
     let query = Query::of(&request)?;
     let words: Vec<String> = fold(query.string("q", 1..=SEARCH_CHARS_MAX)?.unwrap_or_default())
@@ -173,7 +173,7 @@ pub async fn registrations(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let user = student(&request, &identity)?;
-    // The limit applies to each registration.
+    // Limited staff see only the registrations in sections of their subjects; see below.
     let caller = staff.concerning_no_one();
     let term = Query::of(&request)?.parsed("term", "a term's id", |text| TermId::parse(text).ok())?;
     if term.as_ref().is_some_and(|term| model.term_in(&Realm::College, term).is_none()) {

@@ -127,7 +127,8 @@ pub(super) struct FactsResponse {
     #[schema(nullable = false)]
     closes_at: Option<Timestamp>,
     completed: Vec<CompletedResponse>,
-    /// Whether the completed courses are known. If not, prerequisites are not evaluated for the student.
+    /// Whether the completed courses are known. If not, prerequisites and repeat limits are not evaluated for the
+    /// student.
     completed_known: bool,
     /// Overrides that staff gave beforehand. A change to the facts keeps them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -137,7 +138,6 @@ pub(super) struct FactsResponse {
 
 impl FactsResponse {
     pub(super) fn new(user: UserName, facts: StudentFacts) -> Self {
-        // Every field is named, so that a new field does not compile until it is added here.
         let StudentFacts { holds, credit_min, credit_limit, groups, program, campus, .. } = facts;
         let StudentFacts { opens_at, closes_at, completed, permits, .. } = facts;
         Self {
@@ -210,7 +210,8 @@ struct FactsRequest {
     /// When registration opens for the student, in all terms that have an opening time.
     opens_at: Option<Timestamp>,
     closes_at: Option<Timestamp>,
-    /// Absent if the completed courses are not known: then prerequisites are not evaluated for the student.
+    /// Absent if the completed courses are not known: then prerequisites and repeat limits are not evaluated for the
+    /// student.
     #[schema(value_type = Option<Vec<CompletedRequest>>, max_items = 400)]
     completed: Option<Vec<CompletedCourse>>,
     /// Only for an empty list of completed courses: whether it is known to be empty.
@@ -430,6 +431,6 @@ mod tests {
         };
         let detail = describe(&facts);
         assert_eq!(detail.coded.as_ref().unwrap().args.len(), 7);
-        assert_eq!(detail.coded, coded("student.change", &detail.text), "the pages have names for these fields");
+        assert_eq!(detail.coded, coded("student.change", &detail.text), "its text has the same code and values");
     }
 }

@@ -258,6 +258,6 @@ mod tests {
         };
         let detail = describe(&patch);
         assert_eq!(detail.coded.as_ref().unwrap().args.len(), 14);
-        assert_eq!(detail.coded, coded("term.change", &detail.text), "the pages have names for these fields");
+        assert_eq!(detail.coded, coded("term.change", &detail.text), "its text has the same code and values");
     }
 }

@@ -28,7 +28,8 @@ const BUILDS_MAX: usize = 2;
 const WAITING_MAX: usize = 500;
 /// The longest wait for a build, and for memory. After it, the request is rejected.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// Memory of responses that are built and not sent yet, in bytes: seven lists of all sections of a large term.
+/// Memory of the responses to one kind of requester that are built and not sent yet, in bytes: seven lists of all
+/// sections of a large term.
 const BYTES_MAX: u32 = 16 * 1024 * 1024;
 
 /// The kind of requester. Visitors have bounds of their own, so that they cannot block users who are signed in.

@@ -31,7 +31,7 @@ use crate::store::accounts::{
 const NAME_CHARS_MAX: usize = 200;
 /// The longest search text, in characters.
 const QUERY_CHARS_MAX: usize = 120;
-/// The longest `user` filter of the audit trail, in characters.
+/// The longest `user` filter, and the longest search, of the audit trail, in characters.
 const AUDIT_USER_CHARS_MAX: usize = 200;
 /// The longest `action` filter of the audit trail, in characters: all actions, separated by commas.
 const AUDIT_ACTION_CHARS_MAX: usize = 1_000;

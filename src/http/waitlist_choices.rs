@@ -121,7 +121,7 @@ pub(super) struct AddedSection {
 /// A section to add whose choices are not checked yet.
 pub(super) type UncheckedAdd = (SectionId, ChoicesRequest);
 
-/// Reads the sections to add. Each is listed once.
+/// Reads the sections to add. None may be listed twice.
 pub(super) fn read_adds(fields: &mut Fields, name: &str, count_max: usize) -> Result<Vec<UncheckedAdd>, Problem> {
     let of_text = |text| (text, ChoicesRequest::default());
     let of_object =
@@ -138,7 +138,7 @@ pub(super) fn read_adds(fields: &mut Fields, name: &str, count_max: usize) -> Re
     Ok(adds)
 }
 
-/// Checks the choices of the sections to add. A section among the choices is in no other list of the request.
+/// Checks the choices of the sections to add. No section among the choices may be in another list of the request.
 pub(super) fn check_adds(
     adds: Vec<UncheckedAdd>,
     drop: &[SectionId],

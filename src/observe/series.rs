@@ -197,9 +197,9 @@ mod tests {
         let soon = add(4, 20);
         assert_eq!((soon.requests_per_s, soon.registrations_per_s), (25.0, 5.0));
         let p99 = soon.latency_ms.request.p99.unwrap();
-        assert!((4.0..4.3).contains(&p99), "p99 includes durations before the window: {p99}");
+        assert!((4.0..4.3).contains(&p99), "p99 excludes durations before the window: {p99}");
         let late: Vec<_> = (5..5 + WINDOW_S as u64).map(|second| add(second, 20)).collect();
-        assert_eq!(late.last().unwrap().requests_per_s, 0.0, "requests before the window are counted");
+        assert_eq!(late.last().unwrap().requests_per_s, 0.0, "requests before the window are not counted");
         assert_eq!(charts.recent.lock().len(), WINDOW_S + 1, "readings before the window are removed");
     }
 
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(items.len(), HISTORY_MIN);
         assert!(items.iter().all(|item| item.window_s == 60 && (item.registrations_per_s - 2.0).abs() < 0.01));
         assert_eq!(items[0].at.to_string(), "1970-01-01T00:04:00Z");
-        assert!(items.iter().all(|item| item.started_at == Timestamp::UNIX_EPOCH), "the start is not this hub's");
+        assert!(items.iter().all(|item| item.started_at == Timestamp::UNIX_EPOCH), "the time of the first reading");
     }
 
     #[test]

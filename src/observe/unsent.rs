@@ -15,8 +15,8 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// The tables of TCP connections (proc_net_tcp(5)).
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-/// Reads the unsent bytes of all connections to `port` at an interval, until the current tokio runtime ends. Does
-/// nothing where the system has no table of connections.
+/// Adds a metric of the unsent bytes of all connections to `port`, which are read every [`INTERVAL`] until the current
+/// tokio runtime ends. Does nothing where the system has no table of connections.
 ///
 /// # Errors
 /// When two metrics have the same name.

@@ -76,8 +76,9 @@ impl Claims {
         }
     }
 
-    /// Returns the rights of a user: the highest role, and the subjects to which staff are limited. `groups_claim`
-    /// lists the groups. Keycloak writes a group as a path, `/staff`, which also matches without its slash.
+    /// Returns the rights of a user: the highest role, and the subjects to which staff are limited; `None` without a
+    /// role. `groups_claim` lists the groups. Keycloak writes a group as a path, `/staff`, which also matches without
+    /// its slash.
     #[must_use]
     pub fn rights(&self, map: &RoleMap, groups_claim: &str) -> Option<Rights> {
         let mut groups = self.texts(groups_claim);

@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use super::SsoError;
 use super::http_client::HttpClient;
 
-/// Age at which addresses and keys are renewed in the background. A key that a provider withdraws is accepted for this
-/// long.
+/// Age at which addresses and keys are renewed in the background. A key that a provider withdraws is accepted until the
+/// renewal.
 const AGE_MAX: Duration = Duration::from_secs(3_600);
 /// Shortest time between two reads because of an unknown key: forged tokens must not put load on the provider.
 const KEY_READ_PAUSE: Duration = Duration::from_secs(10);
-/// Pause after a failed read, in which sign-ins fail at once.
+/// Pause after a failed read, in which further reads fail at once with the same error.
 const FAILURE_PAUSE: Duration = Duration::from_secs(2);
 
 /// The content of a discovery document, with its keys.

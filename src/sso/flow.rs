@@ -76,7 +76,7 @@ pub fn own_path(next: &str) -> &str {
     if is_own { next } else { "/" }
 }
 
-/// Encrypts sign-ins, and remembers those that have ended.
+/// The key that encrypts sign-ins, and a record of those that have ended.
 pub struct Flows {
     key: Option<RandomizedNonceKey>,
     ended: Mutex<Ended>,
@@ -91,7 +91,7 @@ struct Ended {
 }
 
 impl Ended {
-    /// Returns false if the state was added before.
+    /// Adds a state. Returns false if it was added before.
     fn add(&mut self, state: &str, now_s: i64) -> bool {
         if self.recent.len() >= ENDED_MAX || now_s - self.since_s > FLOW_TTL.as_secs().cast_signed() {
             self.earlier = std::mem::take(&mut self.recent);
@@ -117,7 +117,7 @@ fn key(secret: &SecretString) -> Option<RandomizedNonceKey> {
 }
 
 impl Flows {
-    /// Creates the store of sign-ins with a key that is derived from the hub's secret.
+    /// Derives the key from the hub's secret, and starts with an empty record.
     #[must_use]
     pub fn new(secret: &SecretString) -> Self {
         Self { key: key(secret), ended: Mutex::default() }

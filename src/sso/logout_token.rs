@@ -92,7 +92,8 @@ impl Provider {
     /// Verifies a logout token. A token is accepted once.
     ///
     /// # Errors
-    /// When it is not a valid logout token of this provider for the hub, or was used before.
+    /// When it is not a valid logout token of this provider for the hub, or was used before; when the provider's keys
+    /// cannot be read, or too many tokens are remembered.
     pub async fn verify_logout(&self, token: &str) -> Result<Logout, SsoError> {
         if token.len() > LOGOUT_TOKEN_LEN_MAX {
             return Err(invalid("it is too long"));
@@ -137,7 +138,7 @@ impl Provider {
         if !has_event {
             return Err(invalid("it has no logout event"));
         }
-        // An ID token has one, and must not be usable as a logout token.
+        // An ID token has a nonce, and must not be usable as a logout token.
         if claims.contains_key("nonce") {
             return Err(invalid("it has a nonce"));
         }

@@ -94,7 +94,8 @@ pub enum SsoError {
 }
 
 impl SsoError {
-    /// Returns what the audit trail states about the failed sign-in; `None` if no user has tried to sign in.
+    /// Returns what the audit trail states about the failed sign-in; `None` for a failure that it does not record, such
+    /// as an outage of the provider.
     #[must_use]
     pub fn audit_detail(&self) -> Option<AuditDetail> {
         Some(match self {

@@ -147,7 +147,7 @@ impl Provider {
     /// Returns the address at the provider to which the browser goes to sign in.
     ///
     /// # Errors
-    /// When the provider's addresses are not known and cannot be read.
+    /// When the provider's addresses are not known and cannot be read in time, or too many sign-ins are waiting.
     pub async fn sign_in_url(&self, flow: &Flow) -> Result<Url, SsoError> {
         let known = self.within_limits(self.discovery.get()).await?;
         let verifier = PkceCodeVerifier::new(flow.verifier.clone());
@@ -166,8 +166,8 @@ impl Provider {
     /// Completes a sign-in with the code that the browser brought.
     ///
     /// # Errors
-    /// When the provider does not respond or rejects the code, when its token is not valid, or when it states no user
-    /// with a role.
+    /// When the provider does not respond or rejects the code, when its token is not valid, when it states no user with
+    /// a role, or when too many sign-ins are waiting.
     pub async fn complete(&self, flow: &Flow, code: String) -> Result<Person, SsoError> {
         self.within_limits(async {
             let closed = |_| SsoError::Unavailable("the hub is shutting down".to_owned());

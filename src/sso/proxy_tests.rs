@@ -1,3 +1,5 @@
+//! Tests of the headers by which the web server identifies a user.
+
 use actix_web::http::header::HeaderValue;
 
 use super::*;

@@ -27,7 +27,7 @@ const ALL: [Action; ACTIONS] =
 struct Compared {
     name: &'static str,
     simulated: f64,
-    /// `None` if it is itself counted.
+    /// `None` if it is not computed from counts.
     computed: Option<f64>,
     measured: f64,
 }

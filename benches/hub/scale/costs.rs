@@ -55,7 +55,8 @@ pub struct Bytes {
     pub earlier: f64,
 }
 
-/// Measures all costs. Leaves two hubs running. `seconds` is the length of each paced phase.
+/// Measures all costs. Leaves two hubs running. `seconds` is the length of each paced phase. Also returns what was used
+/// while students registered at the first hub and the second one only followed.
 pub fn measure(system: &mut System, seconds: f64) -> (Costs, Bytes, Used) {
     let (mut costs, mut bytes) = (Costs::default(), Bytes { hub: system.empty, ..Bytes::default() });
     let alone = idle(system, seconds);
@@ -133,7 +134,7 @@ async fn register_at(
     }
 }
 
-/// Lets students register at the first hub, [`AT_ONCE`] at the same time.
+/// Lets students register at the first hub, [`AT_ONCE`] at the same time. Also returns the number of registrations.
 async fn busy(system: &System, prefix: &str, students: usize) -> (Used, f64) {
     let (tokens, requests) = (system.known_tokens(prefix, students, 0), system.requests());
     let meter = Meter::start(system);

@@ -17,7 +17,7 @@ use crate::support::schedule::Schedule;
 use crate::support::server::{Home, Server};
 use crate::support::wait::eventually;
 
-/// Sections in one page of the list, as the students' page requests them.
+/// Sections in one page of the list, as in the student's page after its first request.
 const PAGE: usize = 500;
 /// Maximum number of hubs.
 pub const HUBS: usize = 2;
@@ -210,7 +210,7 @@ impl Student {
         }
     }
 
-    /// Returns the ETag of the response, if there is one.
+    /// Sends a request. Returns the ETag of the response, if there is one.
     async fn exchange(&mut self, bytes: &[u8], status: u16) -> Option<Vec<u8>> {
         let Reply { status: got, head, body } = expect_response("a response", self.connection.exchange(bytes)).await;
         let text = || String::from_utf8_lossy(bytes).lines().next().unwrap_or_default().to_owned();

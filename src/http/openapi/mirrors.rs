@@ -1,5 +1,5 @@
-//! Schemas of domain structs that are served unchanged. Each type here describes the domain type of the same name, so
-//! that the domain does not depend on utoipa. The tests compare the schemas with the output of serde.
+//! Schemas of domain types that are served unchanged. Each type here describes one of them, as `described_by!` lists,
+//! so that the domain does not depend on utoipa. The tests compare the schemas with the output of serde.
 
 #![expect(dead_code, reason = "these types describe others and are never constructed")]
 

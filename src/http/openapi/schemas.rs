@@ -20,7 +20,7 @@ use crate::domain::role::Role;
 use crate::domain::section::{Credits, SectionStatus};
 use crate::registration::section_json::SeatRow;
 
-/// The longest course in an audience, in characters.
+/// The longest name of a course in an audience, in characters.
 const COURSE_LEN_MAX: usize = 40;
 
 /// Implements `ToSchema` for domain types with these schemas, under the name of the type.

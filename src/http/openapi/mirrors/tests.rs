@@ -1,4 +1,4 @@
-//! Values of the domain against their schemas.
+//! Compares values of the domain with their schemas.
 
 use super::*;
 use crate::domain::alert::AlertContent;
