@@ -10,6 +10,7 @@ before(async () => {
   [hub, chrome] = await Promise.all([Hub.start(), browser()]);
   await hub.term("open", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,1,3,MWF,09:30-10:20,Curie",
     "3,CHEM 101,Chemistry,A01,lecture,4,0,2,TR,09:00-10:20,Franklin", "4,CHEM 101,Chemistry,A02,lecture,4,9,2,TR,13:00-14:20,Franklin", "5,ARTS 105,Drawing,S01,studio,3,0,1,F,18:00-20:50,Goya"]);
+  hub.mint("Goya", "instructor");
   await hub.term("soon", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"], { opensIn: 86_400 });
   await hub.ask("staff", "PUT", "/api/v1/terms/empty", { title: "Empty" });
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["open-1", "open-2", "open-3"] });
@@ -252,13 +253,18 @@ const VIEWS = [
   ...["", "#term", "#alerts"].map((hash) => [`/?term=open${hash}`, { user: "student" }, listed]),
   ["/?term=open&section=open-1", { user: "student" }, (page) => until(page, () => document.querySelector("#section-page dl"))],
   ["/staff", {}, (page) => until(page, () => document.querySelector("#sign-in form"))],
-  ...["now", "sections", "students", "import", "alerts", "terms"].map((part) => [`/staff#${part}`, { user: "staff" }, (page) => until(page, () => document.querySelector("#terms .term-card") && document.querySelector("#map i"))]),
+  ...["now", "sections", "students", "demand", "import", "alerts", "terms"].map((part) => [`/staff#${part}`, { user: "staff" }, (page) => until(page, () => document.querySelector("#terms .term-card") && document.querySelector("#map i"))]),
   ["/admin#now", { user: "admin" }, (page) => until(page, () => document.querySelector(".line")?.getAttribute("d"))],
   ["/admin#sessions", { user: "admin" }, (page) => until(page, () => document.querySelector("#session-rows tr"))],
   ["/admin#demo", { user: "admin" }, (page) => until(page, () => document.querySelector("#demo-result .result"))],
   ["/admin#plone", { user: "admin", script: answering("/admin/plone", PLONE) }, says("#plone-rejected", /Resend all/)],
   ["/admin#people", { user: "admin" }, (page) => until(page, () => document.querySelector("#people tbody tr"))],
   ["/admin#audit", { user: "admin" }, (page) => until(page, () => document.querySelector("#audit-rows td"))],
+  ["/account", { user: "student" }, (page) => until(page, () => document.querySelector("main form")?.checkVisibility())],
+  ["/teaching", { user: "Goya" }, async (page) => {
+    await page.locator("#sections summary").first().click();
+    await until(page, () => document.querySelector("#sections table, #sections li"));
+  }],
   ["/nothing", {}, (page) => until(page, () => document.querySelector("main h1"))],
 ];
 for (const [where, how, ready] of VIEWS) {
