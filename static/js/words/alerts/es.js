@@ -88,7 +88,7 @@ export default {
   "sent.withdraw.yes": "Sí, retirar",
   "sent.keep": "Conservar",
   "sent.withdrawing": "Retirando…",
-  "receipts.confirmed": { one: "{seen} de {n} persona confirmó.", other: "{seen} de {n} personas confirmaron." },
+  "receipts.confirmed": "Confirmaciones: {seen} de {n}.",
   "receipts.online.none": "Nadie está conectado ahora.",
   "receipts.online": { one: "Ahora hay {who} en línea, que ya la recibió.", other: "Ahora hay {who} en línea, que ya la recibieron." },
   "receipts.who": "Quién confirmó",
