@@ -26,7 +26,7 @@ function valueOf(area, name, value) {
   if (name === "days" && Array.isArray(value)) return value.map((day) => weekday(day)).join(", ");
   if (WORDS.has(name)) return [value].flat().map((word) => wordText(area, word)).join(", ");
   if (name === "role") return has(`role.${value}`) ? t(`role.${value}`) : value;
-  if (name === "subjects" && area === "detail") return value === "no subject" ? t("users.no_subjects") : joinList(value.split(/, | and /));
+  if (name === "subjects") return value === "no subject" ? t(`${area}.no_subjects`) : joinList(value.split(/, | and /));
   if (name === "at") return dateTime(value);
   if (Array.isArray(value)) return value.join(", ");
   // Lines are written as in the column beside the text.

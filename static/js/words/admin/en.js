@@ -348,6 +348,7 @@ export default {
   "detail.signed_out_at": { one: "signed out at {provider}: {n} sign-in", other: "signed out at {provider}: {n} sign-ins" },
   "detail.rights": "{role}",
   "detail.limited_rights": "{role} for {subjects}",
+  "detail.no_subjects": "no subjects",
   "detail.new_password": "{rights}, with a new password",
   "detail.wrong_current_password": "incorrect current password",
   "detail.other_sign_ins_ended": "ended all other sign-ins",

@@ -160,6 +160,7 @@ export default {
   "finding.zeros_restored": "CRN {written} is imported as the existing section {crn}, because it seems to have lost its leading zeros",
   "finding.linked_zeros_restored": "Linked CRN {written} is imported as {crn}, which differs in leading zeros",
   "finding.out_of_scope": "{what}, and your account is limited to {subjects}",
+  "finding.no_subjects": "no subjects",
   "finding.no_new_term": "Your account is limited to subjects, so it cannot create a term",
   "finding.fact_control_character": "The cell has control characters",
   "finding.fact_too_long": "The text can have at most {max} characters",

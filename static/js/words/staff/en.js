@@ -359,6 +359,7 @@ export default {
   "staff.about": "For college staff: schedules, sections, and alerts.",
   "staff.no_access": "This page is for college staff. Sign out, then sign in with a staff account.",
   "staff.limit": "Your account is limited to {subjects}. You can open rosters, edit sections, import schedules, and send alerts only in these subjects.",
+  "staff.no_subjects": "Your account has no subjects yet. Ask an administrator to add them.",
   "n.visitors": { one: "{n} visitor", other: "{n} visitors" },
   "field.id": "Term code",
   "field.opens_at": "Registration opens",

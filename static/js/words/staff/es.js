@@ -359,6 +359,7 @@ export default {
   "staff.about": "Para los administrativos: oferta de clases, secciones y alertas.",
   "staff.no_access": "Esta página es para los administrativos. Cierre la sesión e iníciela con una cuenta de administrativo.",
   "staff.limit": "Su cuenta está limitada a {subjects}. Solo en estas materias puede ver listas de estudiantes, modificar secciones, importar la oferta de clases y enviar alertas.",
+  "staff.no_subjects": "Su cuenta aún no tiene materias. Pida a un administrador que las agregue.",
   "n.visitors": { one: "{n} visitante", other: "{n} visitantes" },
   "field.id": "Código del período",
   "field.opens_at": "Apertura de la inscripción",
