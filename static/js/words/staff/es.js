@@ -127,7 +127,7 @@ export default {
   "import.contents": "Contenido del archivo", "import.contents.schedule": "Una oferta de clases", "import.contents.students": "Expedientes de estudiantes",
   "import.contents.about": "Expedientes de estudiantes: una fila por estudiante, con el nombre de usuario y columnas como programa, grupos, límite de créditos, retenciones o cursos completados. Una celda vacía elimina el dato. De un archivo OneRoster (.zip) se agregan los cursos completados y se inscribe a los estudiantes en sus clases. No se elimina nada.",
   "import.partial": "Importar las filas válidas y omitir las demás",
-  "import.totals": "Usar los totales de inscritos y en espera del archivo aunque la inscripción esté abierta",
+  "import.totals": "Usar los totales del archivo (inscritos y en espera) aunque la inscripción esté abierta",
   "import.check": "Revisar el archivo",
   "import.export": "Descargue la oferta de clases actual (CSV)",
   "import.export.then": ", edítela en una hoja de cálculo e impórtela aquí.",
