@@ -259,7 +259,7 @@ export default {
   "sessions.sent": "Sent",
   "sessions.channels": "Channels",
   "sessions.more": "Show {n} more",
-  "sessions.hidden": "{n} more are not shown. Search by name or address to find one.",
+  "sessions.hidden": { one: "{n} more is not shown. Search by name or address to find it.", other: "{n} more are not shown. Search by name or address to find one." },
   "sessions.ended": "Ended",
   "sessions.disconnect": "Disconnect",
   "sessions.disconnect.of": "Disconnect {user}",

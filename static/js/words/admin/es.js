@@ -259,7 +259,7 @@ export default {
   "sessions.sent": "Enviados",
   "sessions.channels": "Canales",
   "sessions.more": "Mostrar {n} más",
-  "sessions.hidden": "No se muestran {n} más. Busque por nombre o dirección.",
+  "sessions.hidden": { one: "No se muestra {n} más. Búsquela por nombre o dirección.", other: "No se muestran {n} más. Busque por nombre o dirección." },
   "sessions.ended": "Terminada",
   "sessions.disconnect": "Desconectar",
   "sessions.disconnect.of": "Desconectar: {user}",
