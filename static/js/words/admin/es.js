@@ -322,7 +322,7 @@ export default {
   "chart.restarts": "Una línea vertical marca cada inicio de EduHub: {times}.",
   "chart.day.failed": "No se pudieron cargar las últimas 24 horas. {why}",
   "detail.people": { one: "{n} persona", other: "{n} personas" },
-  "detail.read_again": { one: "consultado {n} vez más en los {minutes} minutos siguientes a {at}", other: "consultado {n} veces más en los {minutes} minutos siguientes a {at}" },
+  "detail.read_again": { one: "consultado {n} vez más en los {minutes} minutos siguientes al {at}", other: "consultado {n} veces más en los {minutes} minutos siguientes al {at}" },
   "detail.local_account": "cuenta local",
   "detail.last_accepted": "{provider} no respondió; coincide con la última contraseña aceptada",
   "detail.own_origin": "{provider}, en su propia dirección",
