@@ -66,7 +66,7 @@ export default {
   "alert.counting": "Contando los destinatarios…",
   "alert.send_now": "Enviar ahora",
   "alert.confirm.to": "“{title}” se envía a {audience}: {people}.",
-  "alert.confirm.uncounted": "No se pudo contar quiénes están conectados.",
+  "alert.confirm.uncounted": "No se pudo contar a las personas conectadas.",
   "alert.confirm.online": { one: "{n} persona conectada ahora.", other: "{n} personas conectadas ahora." },
   "alert.confirm.at": "Se enviará el {at}, aparecerá por encima de todo en sus páginas y los lectores de pantalla la leerán en voz alta.",
   "alert.confirm.now": "Aparece de inmediato, por encima de todo en sus páginas, y los lectores de pantalla la leen en voz alta.",
