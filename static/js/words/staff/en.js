@@ -321,7 +321,7 @@ export default {
   "section.cancel.text": "This cancels {section}, which has {people}. No one can register for it. You can reopen it later.",
   "section.lower": "Set capacity to {n}",
   "section.lower.stay": { one: "{n} student is enrolled in {section} and stays. The section is over capacity by {over}.", other: "{n} students are enrolled in {section}. All of them stay, and the section is over capacity by {over}." },
-  "section.lower.until": "No one else gets a seat until fewer than {n} are enrolled.",
+  "section.lower.until": { zero: "No one else gets a seat.", one: "No one else gets a seat until no one is enrolled.", other: "No one else gets a seat until fewer than {n} are enrolled." },
   "section.lower.waiting": { one: "{n} student keeps a position on the waitlist.", other: "{n} students keep their positions on the waitlist." },
   "section.status.open": "Open",
   "section.status.closed": "Closed",
