@@ -69,7 +69,7 @@ impl Restriction {
         has_one != self.exclude
     }
 
-    /// Parses what [`fmt::Display`] writes: `group: honours, veterans` or `not campus: North`. `None` for other text.
+    /// Parses what [`fmt::Display`] writes: `group: honors, veterans` or `not campus: North`. `None` for other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (by, values) = text.split_once(':')?;
@@ -95,10 +95,10 @@ mod tests {
 
     #[test]
     fn restrictions_are_parsed_as_they_are_written() {
-        for text in ["group: honours, veterans", "not campus: North", "program: Nursing"] {
+        for text in ["group: honors, veterans", "not campus: North", "program: Nursing"] {
             assert_eq!(Restriction::parse(text).map(|one| one.to_string()).as_deref(), Some(text));
         }
-        for text in ["honours", "grade: A", "group:", "not: x"] {
+        for text in ["honors", "grade: A", "group:", "not: x"] {
             assert_eq!(Restriction::parse(text), None, "{text}");
         }
     }
@@ -106,15 +106,15 @@ mod tests {
     #[test]
     fn students_are_admitted_by_group_program_and_campus() {
         let facts = StudentFacts {
-            groups: vec!["Honours".into()],
+            groups: vec!["Honors".into()],
             program: Some("Nursing".into()),
             campus: Some("North".into()),
             ..StudentFacts::default()
         };
         let table = [
-            ("group: honours", true, false),
+            ("group: honors", true, false),
             ("group: veterans", false, false),
-            ("not group: honours", false, true),
+            ("not group: honors", false, true),
             ("program: nursing, welding", true, false),
             ("program: welding", false, false),
             ("campus: NORTH", true, false),

@@ -207,7 +207,7 @@ const fn spanish_refusal(code: RefusalCode) -> (&'static str, &'static str) {
         RefusalCode::SectionCancelled => ("La sección fue cancelada", "Elija otra sección."),
         RefusalCode::SectionClosed => ("La sección está cerrada", "Elija otra sección."),
         RefusalCode::AlreadyInCourse => {
-            ("Ya tiene una sección de este curso", "Cámbiela por la sección de «conflicts_with».")
+            ("Ya tiene una sección de este curso", "Cambie la sección de «conflicts_with» por esta.")
         }
         RefusalCode::Prerequisite => {
             ("Falta un prerrequisito", "Tome primero los cursos de «unmet» o pida permiso al departamento.")

@@ -209,13 +209,13 @@ pub(in crate::imports) enum FindingKind {
     DaysAndTimes { days: usize, times: usize },
     #[error("The cell has {rooms} rooms, but there are {meetings} meetings")]
     RoomsAndMeetings { rooms: usize, meetings: usize },
-    #[error("Reserved seats must look like honours: 5; veterans: 2 until 2026-08-01T08:00:00Z")]
+    #[error("Reserved seats must look like honors: 5; veterans: 2 until 2026-08-01T08:00:00Z")]
     ReservedForm,
     #[error("The group {group} is listed twice")]
     GroupTwice { group: String },
     #[error("Seats can be reserved for at most {max} groups")]
     TooManyGroups { max: usize },
-    #[error("Restrictions must look like group: honours, veterans; not campus: North")]
+    #[error("Restrictions must look like group: honors, veterans; not campus: North")]
     RestrictionsForm,
     #[error("A section can have at most {max} restrictions")]
     TooManyRestrictions { max: usize },

@@ -28,7 +28,7 @@ function valueOf(area, name, value) {
   if (times && times[1] < times[2]) return timeRange(times[1], times[2]);
   if (WORDS.has(name)) return [value].flat().map((word) => wordText(area, word)).join(", ");
   if (name === "role") return has(`role.${value}`) ? t(`role.${value}`) : value;
-  if (name === "subjects" && area === "detail") return value === "no subject" ? t("users.no_subjects") : joinList(value.split(/, | and /));
+  if (name === "subjects") return value === "no subject" ? t(`${area}.no_subjects`) : joinList(value.split(/, | and /));
   if (name === "at") return dateTime(value);
   if (Array.isArray(value)) return value.join(", ");
   // The number of a line is written as in the column beside the text, without separators of thousands.

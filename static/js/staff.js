@@ -133,7 +133,7 @@ async function onUser(user) {
 /** Shows to which subjects the user is limited, if any, and hides what the hub refuses to limited staff. */
 function showLimit(subjects) {
   page.subjects = subjects ?? null;
-  put($("limit"), subjects && t("staff.limit", { subjects: joinList(subjects) }));
+  put($("limit"), subjects && (subjects.length ? t("staff.limit", { subjects: joinList(subjects) }) : t("staff.no_subjects")));
   for (const el of document.querySelectorAll("[data-all-subjects]")) el.hidden = Boolean(subjects);
   if (subjects && location.hash === "#terms") location.hash = "#now";
   composer.limit(Boolean(subjects));

@@ -238,7 +238,7 @@ test("audit details, problems of Plone and the welcome are translated by their c
     ];
   });
   assert.deepEqual(texts, [
-    "rechazado: sección llena; inscribir; excepciones: retención, conflicto de horario; beca", "administrativo, solo MATH, PHYS y STAT", "1 persona",
+    "rechazado: sección llena; inscribir; excepciones: retención, conflicto de horario; beca", "administrativo (materias: MATH, PHYS y STAT)", "1 persona",
     'capacity: debe ser un número entero de 0 a 100,000, y no "x"', "en", "Le damos la bienvenida a la institución de demostración",
   ]);
 });

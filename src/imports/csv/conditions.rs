@@ -8,7 +8,7 @@ use crate::imports::csv::text;
 use crate::imports::finding_kind::FindingKind;
 use crate::text::csv_text::unescape_cell;
 
-/// Parses reserved seats, such as `honours: 5 until 2026-08-01T08:00:00Z; veterans: 2`.
+/// Parses reserved seats, such as `honors: 5 until 2026-08-01T08:00:00Z; veterans: 2`.
 pub(super) fn reserved(cell: &str) -> Result<Vec<Reservation>, FindingKind> {
     let cell = unescape_cell(cell);
     if text::is_unknown(cell) {
@@ -48,7 +48,7 @@ pub(super) fn reserved_text(reserved: &[Reservation]) -> String {
     reserved.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// Parses restrictions, such as `group: honours, veterans; not campus: North`.
+/// Parses restrictions, such as `group: honors, veterans; not campus: North`.
 pub(super) fn restrictions(cell: &str) -> Result<Vec<Restriction>, FindingKind> {
     let cell = unescape_cell(cell);
     if text::is_unknown(cell) {
@@ -80,22 +80,22 @@ mod tests {
 
     #[test]
     fn reserved_seats_are_parsed_as_they_are_written() {
-        for cell in ["", "honours: 5", "honours: 5 until 2026-08-01T08:00:00Z; veterans: 2"] {
+        for cell in ["", "honors: 5", "honors: 5 until 2026-08-01T08:00:00Z; veterans: 2"] {
             assert_eq!(reserved(cell).map(|found| reserved_text(&found)).as_deref(), Ok(cell));
         }
-        for cell in ["honours", "honours: many", "honours: 5 until then", "a: 1; A: 2", ": 3"] {
+        for cell in ["honors", "honors: many", "honors: 5 until then", "a: 1; A: 2", ": 3"] {
             assert!(reserved(cell).is_err(), "{cell}");
         }
     }
 
     #[test]
     fn restrictions_and_repeat_limits_are_parsed() {
-        let found = restrictions("group: honours; not campus: North, South").unwrap();
+        let found = restrictions("group: honors; not campus: North, South").unwrap();
         assert_eq!(
             found.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            ["group: honours", "not campus: North, South"]
+            ["group: honors", "not campus: North, South"]
         );
-        assert!(restrictions("honours only").is_err());
+        assert!(restrictions("honors only").is_err());
         assert_eq!((repeat_limit(""), repeat_limit("2"), repeat_limit("two").is_err()), (Ok(None), Ok(Some(2)), true));
     }
 }

@@ -66,7 +66,7 @@ export default {
   "alert.counting": "Counting recipients…",
   "alert.send_now": "Send now",
   "alert.confirm.to": "“{title}” goes to {audience}: {people}.",
-  "alert.confirm.uncounted": "Couldn't count who is connected.",
+  "alert.confirm.uncounted": "Couldn't count the people who are connected.",
   "alert.confirm.online": "{n} connected now.",
   "alert.confirm.at": "It will be sent {at}, shown above everything on their pages, and read aloud by screen readers.",
   "alert.confirm.now": "It appears immediately, above everything on their pages, and is read aloud by screen readers.",

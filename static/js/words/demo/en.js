@@ -33,7 +33,7 @@ export default {
   "demo.confirmed": { one: "{n} seat confirmed:", other: "{n} seats confirmed:" },
   "demo.stored": "{n} stored",
   "demo.none_lost": "None lost",
-  "demo.unconfirmed": "{n} more stored, although their responses were lost",
+  "demo.unconfirmed": { one: "{n} more stored, although its response was lost", other: "{n} more stored, although their responses were lost" },
   "demo.of_these": "{n} of these oversold (above capacity)",
   "demo.none_oversold": "None oversold",
   "demo.errors": { one: "{n} request failed", other: "{n} requests failed" },

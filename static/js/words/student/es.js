@@ -128,7 +128,7 @@ export default {
   "notice.staff": "{course} ya no está cancelado", "notice.staff.text": "{course} (CRN {crn}) sí se impartirá. Cuenta de nuevo en su horario y en sus créditos.",
   "notice.why": "una regla no lo permitió", "notice.why.registration_closed": "la inscripción está cerrada", "notice.why.hold": "su cuenta tiene una retención",
   "notice.why.section_cancelled": "la sección está cancelada", "notice.why.section_closed": "la sección está cerrada para nuevos estudiantes",
-  "notice.why.already_in_course": "usted ya tiene otra sección de este curso", "notice.why.repeat_limit": "usted ya tomó este curso las veces permitidas", "notice.why.linked_section_required": "usted no tiene cupo en una sección que debe tomarse con ella", "notice.why.restricted": "la sección está restringida a otros estudiantes", "notice.why.prerequisite": "le falta un prerrequisito",
+  "notice.why.already_in_course": "usted ya tiene otra sección de este curso", "notice.why.repeat_limit": "usted ya tomó este curso las veces permitidas", "notice.why.linked_section_required": "usted no tiene cupo en una sección que debe tomarse junto con esta", "notice.why.restricted": "la sección está restringida a otros estudiantes", "notice.why.prerequisite": "le falta un prerrequisito",
   "notice.why.time_conflict": "choca con otra de sus secciones", "notice.why.credit_limit": "superaría su límite de créditos",
-  "notice.why.section_full": "todavía no hay cupo en una sección que desea junto con ella", "notice.why.waitlist_full": "la lista de espera está llena",
+  "notice.why.section_full": "todavía no hay cupo en una sección que desea junto con esta", "notice.why.waitlist_full": "la lista de espera está llena",
 };

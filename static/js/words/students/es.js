@@ -4,7 +4,7 @@ export default {
   "view.students": "Estudiantes", "students.title": "Ayudar a un estudiante", "students.query": "Nombre o nombre de usuario de un estudiante",
   "students.short": "Escriba al menos {n} caracteres.", "students.searching": "Buscando…",
   "students.n": { one: "{n} estudiante", other: "{n} estudiantes", zero: "Ningún estudiante coincide." },
-  "students.more": "Los primeros {n} estudiantes. Escriba más del nombre para ver otros.",
+  "students.more": "Los primeros {n} estudiantes. Escriba más letras del nombre para ver otros.",
   "students.unknown": "Los estudiantes que nunca han usado EduHub solo se encuentran por su nombre de usuario exacto.", "students.exact": "Abrir {user}",
   "student.person": "{name} ({user})", "student.back": "Volver a la búsqueda", "student.back.roster": "Volver a la lista de estudiantes", "student.reload": "Actualizar", "student.print": "Imprimir",
   "student.limited": "Su cuenta está limitada a {subjects}. De este estudiante, solo ve las inscripciones en esas materias. Solo los administrativos sin este límite ven las retenciones, el plan y el historial.",
