@@ -80,6 +80,7 @@ function studentStates(hub, { term, soon, week, full, items }) {
   const student = { user: "student" };
   const here = `/?term=${term}`;
   const register = () => hub.ask("student", "POST", "/api/v1/me/registrations", { add: week.map(({ id }) => id), drop: [], swap: false, waitlist: false });
+  const drop = () => hub.ask("student", "POST", "/api/v1/me/registrations", { add: [], drop: week.map(({ id }) => id), swap: false, waitlist: false });
   const open = items.find((one) => one.open > 3 && one.meetings[0]?.start);
   return [
     { name: "visitor", where: here, how: {}, ready: listed },
@@ -116,11 +117,11 @@ function studentStates(hub, { term, soon, week, full, items }) {
       await page.locator(".row .act").getByRole("button", { name: /^Register/ }).first().click();
       await says("#note", /signed out/)(page);
     } },
-    { name: "answers", where: `${here}#term`, how: student, before: register, readme: [390, "light"], ready: async (page) => {
+    { name: "answers", where: `${here}#term`, how: student, before: drop, readme: [390, "light"], ready: async (page) => {
       await mine(page);
       await page.click("#register-all");
       await until(page, () => document.querySelectorAll("#schedule-rows .result button").length > 0 && !document.querySelector(".pending"));
-    }, shown: (page, width) => page.evaluate((narrow) => { if (narrow) document.querySelector("#schedule-rows").scrollIntoView(); }, width < 768) },
+    }, shown: (page, width) => page.evaluate((narrow) => { if (narrow) document.querySelector("#plan-headline").scrollIntoView(); }, width < 768) },
     { name: "student", where: here, how: student, before: () => hub.ask("student", "PUT", `/api/v1/me/registrations/${full.id}?waitlist=true`), readme: [1280, "light"], ready: mine },
     { name: "week", where: `${here}#term`, how: student, ready: mine },
     { name: "undo", where: `${here}#term`, how: student, ready: async (page) => {
