@@ -162,7 +162,8 @@ const fn spanish(code: ProblemCode) -> (&'static str, &'static str) {
         }
         ProblemCode::Internal | ProblemCode::DiskFull => (
             "Algo salió mal",
-            "Comunique el ID de la solicitud a los administradores de la institución. Un cambio se realiza por completo o no se realiza.",
+            "Comunique el ID de la solicitud a los administradores de la institución. Un cambio se realiza por completo \
+             o no se realiza.",
         ),
         ProblemCode::Overloaded => (
             "El sistema está ocupado",
@@ -199,7 +200,8 @@ const fn spanish_refusal(code: RefusalCode) -> (&'static str, &'static str) {
     match code {
         RefusalCode::RegistrationClosed => (
             "La inscripción no está abierta",
-            "Inscríbase entre «opens_at» y «closes_at». Después de una fecha límite, comuníquese con la oficina de registro.",
+            "Inscríbase entre «opens_at» y «closes_at». Después de una fecha límite, comuníquese con la oficina de \
+             registro.",
         ),
         RefusalCode::Hold => {
             ("Su cuenta tiene una retención", "Pida a la oficina indicada en «holds» que levante la retención.")
