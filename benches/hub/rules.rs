@@ -96,7 +96,7 @@ fn section(index: usize) -> SectionState {
         status: SectionStatus::Open,
         linked: if is_anchor { Vec::new() } else { vec![id(ANCHOR)] },
         cross_listed: (!is_anchor).then_some(pool),
-        reserved: vec![Reservation { group: "honours".into(), seats: 2, until: None }],
+        reserved: vec![Reservation { group: "honors".into(), seats: 2, until: None }],
         restrictions: RESTRICTIONS.iter().map(|text| Restriction::parse(text).expect("a restriction")).collect(),
         repeat_limit: Some(2),
         prerequisites: PREREQUISITES.map(Requirement::parse).into(),
@@ -119,7 +119,7 @@ fn book(now: Timestamp, random: &mut Random) -> TermBook {
         ..StudentFacts::default()
     };
     for student in 0..STUDENTS {
-        let groups: &[&str] = if student.is_multiple_of(5) { &["degree", "honours"] } else { &["degree"] };
+        let groups: &[&str] = if student.is_multiple_of(5) { &["degree", "honors"] } else { &["degree"] };
         book.restore_facts(user(student), Arc::new(facts(groups)));
         let sections = (0..REGISTERED).map(|_| 1 + random.below(SECTIONS));
         for index in std::iter::once(0).chain(sections) {
@@ -232,7 +232,7 @@ fn csv(has_rules: bool) -> String {
                 // A full section must not get seats from a pool.
                 let is_full = line.contains("FULL");
                 let (reserved, pool) =
-                    if is_full { ("", String::new()) } else { ("honours: 2", format!("pool {}", index / 2)) };
+                    if is_full { ("", String::new()) } else { ("honors: 2", format!("pool {}", index / 2)) };
                 format!("{ANCHOR},{},{},2,{reserved},{pool}", PREREQUISITES.join("; "), RESTRICTIONS.join("; "))
             }
         };
@@ -245,7 +245,7 @@ fn state_facts(staff: &mut Client) {
     let mut csv = "user,groups,campus,completed\n".to_owned();
     let completed = COMPLETED.map(|course| format!("{course}: B")).join("; ");
     for student in 0..STUDENTS {
-        let groups = if student.is_multiple_of(5) { "degree; honours" } else { "degree" };
+        let groups = if student.is_multiple_of(5) { "degree; honors" } else { "degree" };
         writeln!(csv, "{},{groups},main,{completed}", user(student)).expect("text");
     }
     let headers = [("Content-Type", "text/csv")];

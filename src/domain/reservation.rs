@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn counts_of_groups_stay_sorted_and_lose_zeros() {
         let mut counts = ReservedCounts::default();
-        for (group, is_taken) in [("Veterans", true), ("honours", true), ("VETERANS", true), ("honours", false)] {
+        for (group, is_taken) in [("Veterans", true), ("honors", true), ("VETERANS", true), ("honors", false)] {
             counts.count(group, is_taken);
         }
         assert_eq!(counts.taken, [("veterans".into(), 2)]);

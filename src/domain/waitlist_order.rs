@@ -204,7 +204,7 @@ mod tests {
         let priority: [Box<str>; 2] = ["Graduating".into(), "need-based".into()];
         let table: [(&[&str], u64, Option<&str>); 4] = [
             (&[], 2, None),
-            (&["honours"], 2, None),
+            (&["honors"], 2, None),
             (&["need-based"], 1, Some("need-based")),
             (&["need-based", "graduating"], 0, Some("Graduating")),
         ];

@@ -289,7 +289,7 @@ mod tests {
     fn reader_and_schema_of_the_request_agree() {
         assert_reader_matches_schema::<SectionRequest>(&[
             ("cross_listed", json!({"group": "XL1"})),
-            ("reserved", json!([{"group": "honours", "seats": 2}])),
+            ("reserved", json!([{"group": "honors", "seats": 2}])),
             ("restrictions", json!([{"by": "campus", "values": ["North"]}])),
         ]);
     }

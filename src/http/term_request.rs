@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn reader_and_schema_of_the_request_agree() {
-        let window = serde_json::json!([{"group": "honours", "opens_at": "2026-01-12T08:00:00Z"}]);
+        let window = serde_json::json!([{"group": "honors", "opens_at": "2026-01-12T08:00:00Z"}]);
         assert_reader_matches_schema::<TermRequest>(&[("windows", window)]);
     }
 

@@ -155,7 +155,7 @@ fn state(number: usize) -> impl Strategy<Value = SectionState> {
 type Conditions = (Option<CrossListing>, Vec<Reservation>, Vec<Restriction>, Option<u32>);
 
 fn conditions() -> impl Strategy<Value = Conditions> {
-    let name = || prop::sample::select(vec!["honours", "=second year", "N° 7"]);
+    let name = || prop::sample::select(vec!["honors", "=second year", "N° 7"]);
     let cross_listed =
         (name(), option::of(1_u32..100)).prop_map(|(group, capacity)| CrossListing { group: group.into(), capacity });
     let reserved =

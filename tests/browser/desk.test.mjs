@@ -168,7 +168,7 @@ test("a half-filled form is the same after other views, another page, and anothe
   await page.fill("#term-form [name=id]", "2031-fall");
   await page.fill("#term-form [name=title]", "Fall 2031");
   await page.fill("#term-form [name=opens_at]", "2090-01-01T08:00");
-  await page.fill("#term-form [name=waitlist_priority]", "seniors, honours");
+  await page.fill("#term-form [name=waitlist_priority]", "seniors, honors");
   await page.goto(`${hub.url}/staff#alerts`);
   await page.fill("#alert-form [name=title]", "Snow");
   await page.fill("#alert-form [name=message]", "The campus is closed.");

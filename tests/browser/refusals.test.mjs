@@ -14,10 +14,10 @@ before(async () => {
     "6,MATH 1,Algebra,A01,lecture,3,1,2,S,09:00-09:50,Noether",
   ]);
   const patch = (crn, body) => hub.ask("staff", "PATCH", `/api/v1/sections/${TERM}-${crn}`, body);
-  await patch(1, { restrictions: [{ by: "group", values: ["honours"] }] });
+  await patch(1, { restrictions: [{ by: "group", values: ["honors"] }] });
   await patch(2, { repeat_limit: 1 });
   await patch(3, { linked: [`${TERM}-4`, `${TERM}-5`] });
-  await patch(6, { reserved: [{ group: "honours", seats: 1 }] });
+  await patch(6, { reserved: [{ group: "honors", seats: 1 }] });
   await hub.term("cutoff", ["1,LAW 1,Contracts,A01,lecture,3,5,2,M,09:00-09:50,Lee"]);
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
@@ -39,10 +39,10 @@ test("a restricted section says that it is for other students, in both languages
   await shows(page, "You're not eligible for this section.");
   await page.getByRole("button", { name: "Español" }).click();
   await shows(page, "Esta sección está restringida a otros estudiantes.");
-  const honours = await openAs("hope", { groups: ["Honours"] });
-  await press(honours, "Contracts", /^Register/);
-  await row(honours, "Contracts").getByText("Enrolled").waitFor();
-  assert.deepEqual([...page.wrong, ...honours.wrong], []);
+  const honors = await openAs("hope", { groups: ["Honors"] });
+  await press(honors, "Contracts", /^Register/);
+  await row(honors, "Contracts").getByText("Enrolled").waitFor();
+  assert.deepEqual([...page.wrong, ...honors.wrong], []);
 });
 
 test("the page says that a course has been taken as many times as allowed", async () => {
@@ -82,10 +82,10 @@ test("the refusal of a late add states the deadline, and a late drop keeps the s
 test("a section with only reserved seats is full for others, and open to the group", async () => {
   const page = await openAs("nick");
   await row(page, "Algebra").getByText("Reserved seats only").waitFor();
-  const honours = await openAs("hugh", { groups: ["honours"] });
-  await row(honours, "Algebra").getByText("1 left").waitFor();
-  await press(honours, "Algebra", /^Register/);
-  await row(honours, "Algebra").getByText("Enrolled").waitFor();
+  const honors = await openAs("hugh", { groups: ["honors"] });
+  await row(honors, "Algebra").getByText("1 left").waitFor();
+  await press(honors, "Algebra", /^Register/);
+  await row(honors, "Algebra").getByText("Enrolled").waitFor();
   assert.deepEqual(await hub.registrations("hugh", TERM), ["6 enrolled"]);
 });
 

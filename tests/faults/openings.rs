@@ -24,10 +24,10 @@ fn a_waiting_student_is_notified_that_the_window_opened() {
     Schedule { term: TERM.to_owned(), rows: vec![Row::lecture("1", "MATH 1")] }.load(&mut staff);
     let now = Timestamp::from_second(Timestamp::now().as_second()).expect("a time");
     let [early, late] = [600, 1_200].map(|seconds| now + SignedDuration::from_secs(seconds));
-    let honours = json!([{"group": "honours", "opens_at": early.to_string()}]);
-    let windows = json!({"opens_at": late.to_string(), "windows": honours});
+    let honors = json!([{"group": "honors", "opens_at": early.to_string()}]);
+    let windows = json!({"opens_at": late.to_string(), "windows": honors});
     staff.put_json(&format!("/api/v1/terms/{TERM}"), &windows).expect(200);
-    staff.put_json("/api/v1/students/ann", &json!({"groups": ["honours"]})).expect(200);
+    staff.put_json("/api/v1/students/ann", &json!({"groups": ["honors"]})).expect(200);
 
     let mut sessions = [Some("ann"), Some("bo"), None].map(|user| {
         let token = user.map(|user| home.token(user, "student"));

@@ -200,7 +200,7 @@ pub fn changes_of_each_field() -> Vec<(&'static str, FieldChange)> {
         ("waitlist_capacity", |s, n| s.waitlist_capacity = 40 + u32::from(n)),
         ("linked", |s, n| s.linked = vec![id(&format!("L{n}"))]),
         ("cross_listed", |s, n| s.cross_listed = Some(CrossListing { group: format!("XL{n}").into(), capacity: None })),
-        ("reserved", |s, n| s.reserved = vec![reservation("honours", n.into(), None)]),
+        ("reserved", |s, n| s.reserved = vec![reservation("honors", n.into(), None)]),
         ("restrictions", |s, n| s.restrictions = Restriction::parse(&format!("group: g{n}")).into_iter().collect()),
         ("repeat_limit", |s, n| s.repeat_limit = Some(n.into())),
         ("prerequisites", |s, n| s.prerequisites = vec![format!("MATH {n}").into()]),

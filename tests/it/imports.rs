@@ -136,8 +136,8 @@ async fn a_dry_run_predicts_totals_by_the_windows_of_groups() {
     let hub = Hub::start(folder.path()).await;
     hub.import(TWO, options_for("T1")).await;
     let (past, future) = ("2020-01-01T00:00:00Z".parse().unwrap(), "2099-01-01T00:00:00Z".parse().unwrap());
-    let honours = GroupWindow { group: "honours".into(), opens_at: past, closes_at: None };
-    let windows = TermPatch { opens_at: Some(Some(future)), windows: Some(vec![honours]), ..TermPatch::default() };
+    let honors = GroupWindow { group: "honors".into(), opens_at: past, closes_at: None };
+    let windows = TermPatch { opens_at: Some(Some(future)), windows: Some(vec![honors]), ..TermPatch::default() };
     hub.pool.submit_or_create(TermId::parse("T1").unwrap(), Command::PutTerm(windows)).await.unwrap();
     let later = TWO.replace(",10,2,", ",10,7,");
     let dry = hub.import(&later, ImportOptions { dry_run: true, ..options_for("T1") }).await;

@@ -21,7 +21,7 @@ fn counts(task: &Value) -> [&Value; 5] {
 }
 
 const FILE: &str = "user,holds,office,url,blocks,credit_min,credit_limit,groups,program,campus,opens_at,completed,grade\n\
-    ann,A book is missing,Library,https://l.example.edu,register;drop,6,18.5,honours; veterans,Nursing,North,2031-04-12 08:00,MATH 141,B+\n\
+    ann,A book is missing,Library,https://l.example.edu,register;drop,6,18.5,honors; veterans,Nursing,North,2031-04-12 08:00,MATH 141,B+\n\
     ann,Unpaid fee,Bursar,,,,,,,,,PHYS 101,\n\
     bob,,,,,,,,,,,\"ENGL 101: A, ART 1\",\n";
 
@@ -41,7 +41,7 @@ async fn rows_of_a_student_are_merged_and_reach_every_term() {
         {"id": "Bursar: Unpaid fee", "text": "Unpaid fee", "office": "Bursar", "url": null, "blocks": ["register"]},
     ]);
     let ann = facts(&hub, "ann").await;
-    assert_eq!((&ann["holds"], &ann["groups"]), (&holds, &json!(["honours", "veterans"])));
+    assert_eq!((&ann["holds"], &ann["groups"]), (&holds, &json!(["honors", "veterans"])));
     assert_eq!((&ann["credit_min"], &ann["credit_limit"]), (&json!(6), &json!(18.5)));
     assert_eq!((&ann["program"], &ann["opens_at"]), (&json!("Nursing"), &json!("2031-04-12T08:00:00Z")));
     let courses: Vec<_> =

@@ -22,7 +22,7 @@ const STUDENTS: usize = 60;
 /// The number of pairs of requests of each student.
 const ROUNDS: usize = 6;
 
-/// Seats in section `RSV` that only honours students can take.
+/// Seats in section `RSV` that only honors students can take.
 const RESERVED: usize = 3;
 /// Seats of the pool that `XL1` and `XL2` share.
 const POOL: usize = 6;
@@ -34,8 +34,8 @@ const SCHEDULE: &str = "crn,course,component,credits,capacity,waitlist_capacity,
     LAB2,BIOL 1,lab,0,4,0,TR,08:00-08:50,LEC,,,,,,\n\
     XL1,ART 2,lecture,3,5,4,MWF,09:00-09:50,,,,,,XL,6\n\
     XL2,LAW 2,lecture,3,5,4,TR,09:00-09:50,,,,,,XL,6\n\
-    RSV,CHEM 3,lecture,3,6,5,MWF,09:30-10:20,,,,,honours: 3,,\n\
-    HON,MATH 4,lecture,3,8,2,MWF,11:00-11:50,,,group: honours,,,,\n\
+    RSV,CHEM 3,lecture,3,6,5,MWF,09:30-10:20,,,,,honors: 3,,\n\
+    HON,MATH 4,lecture,3,8,2,MWF,11:00-11:50,,,group: honors,,,,\n\
     PRE,PHYS 5,lecture,3,8,2,TR,11:00-11:50,,MATH 150 with C,,,,,\n\
     REP,HIST 6,lecture,3,9,2,F,13:00-15:50,,,,1,,,\n\
     SAM1,GEOG 7,lecture,3,7,3,MW,15:00-15:50,,,,,,,\n\
@@ -51,7 +51,7 @@ const SCHEDULE: &str = "crn,course,component,credits,capacity,waitlist_capacity,
     CRD2,ART 16,lecture,12,999,0,,,,,,,,,\n\
     LNK,ART 17,lecture,0,999,0,,,NOLAB,,,,,,\n\
     NOLAB,ART 17,lab,0,0,0,,,,,,,,,\n\
-    RES,ART 18,lecture,0,999,0,,,,,group: honours,,,,\n\
+    RES,ART 18,lecture,0,999,0,,,,,group: honors,,,,\n\
     FUL,ART 19,lecture,0,0,0,,,,,,,,,\n";
 const CRNS: [&str; 12] = ["LEC", "LAB1", "LAB2", "XL1", "XL2", "RSV", "HON", "PRE", "REP", "SAM1", "SAM2", "BIG"];
 /// Pairs of requests of which at least one is refused, for students who meet the condition of the section. The
@@ -87,8 +87,8 @@ const CREDITS_MAX: u32 = 18;
 const CONFLICTS: [(&str, &str); 5] =
     [("SAM1", "SAM2"), ("LAB1", "LAB2"), ("XL1", "RSV"), ("DUP1", "DUP2"), ("TIM1", "TIM2")];
 
-/// Returns whether the student with this number is in the honours group.
-fn is_honours(number: usize) -> bool {
+/// Returns whether the student with this number is in the honors group.
+fn is_honors(number: usize) -> bool {
     number.is_multiple_of(3)
 }
 fn has_prerequisite(number: usize) -> bool {
@@ -107,7 +107,7 @@ fn is_held(number: usize) -> bool {
 }
 
 fn facts(number: usize, has_hold: bool) -> Value {
-    let groups = if is_honours(number) { json!(["honours"]) } else { json!([]) };
+    let groups = if is_honors(number) { json!(["honors"]) } else { json!([]) };
     let mut completed = vec![json!({"course": "MATH 150", "grade": if has_prerequisite(number) { "B" } else { "D" }})];
     if has_repeated(number) {
         completed.push(json!({"course": "HIST 6", "grade": "F"}));
@@ -270,10 +270,10 @@ fn audit_sections(staff: &mut Client, students: &[Registrations]) {
         assert!(Some(positions.len() as u64) <= section["waitlist_capacity"].as_u64(), "{section:#}");
     }
     assert!(enrolled("XL1").len() + enrolled("XL2").len() <= POOL, "the pool is oversold");
-    let others = enrolled("RSV").into_iter().filter(|number| !is_honours(*number)).count();
+    let others = enrolled("RSV").into_iter().filter(|number| !is_honors(*number)).count();
     assert!(others <= 6 - RESERVED, "{others} students took reserved seats");
     for crn in ["HON", "RES"] {
-        assert!(enrolled(crn).into_iter().all(is_honours), "only honours students in {crn}");
+        assert!(enrolled(crn).into_iter().all(is_honors), "only honors students in {crn}");
     }
     for crn in ["CAN", "CLO", "LNK", "NOLAB", "FUL"] {
         assert_eq!((enrolled(crn), in_section(crn, "waitlisted")), (vec![], vec![]), "no student can take {crn}");

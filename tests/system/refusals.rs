@@ -42,7 +42,7 @@ const SCHEDULE: &str = "crn,course,component,credits,capacity,waitlist_capacity,
     8,BIOL 7,lab,0,5,5,,,7,,,\n\
     9,CHEM 9,lecture,3,5,5,W,09:30-10:20,,,,\n\
     10,ENGL 10,lecture,17,5,5,,,,,,\n\
-    11,LAW 11,lecture,3,5,5,,,,,group: honours,\n\
+    11,LAW 11,lecture,3,5,5,,,,,group: honors,\n\
     12,GEOG 12,lecture,3,1,1,,,,,,\n\
     13,GEOL 13,lecture,3,1,1,,,,,,\n";
 
@@ -93,7 +93,7 @@ fn members(code: &str) -> Value {
         "prerequisite" => json!({"unmet": [{"course": "MATH 150", "grade": "C"}]}),
         "linked_section_required" => json!({"choices": [id("8")]}),
         "credit_limit" => json!({"credits": 3, "credits_wanted": 20, "credit_limit": 18}),
-        "restricted" => json!({"restrictions": [{"by": "group", "values": ["honours"]}]}),
+        "restricted" => json!({"restrictions": [{"by": "group", "values": ["honors"]}]}),
         "section_full" => json!({"waitlist_open": false, "waitlisted": 1}),
         "waitlist_full" => json!({"waitlisted": 1}),
         _ => json!({}),

@@ -165,7 +165,7 @@ impl Season {
     fn state_facts(&self) {
         let mut csv = "user,groups,credit_limit,completed,holds,office\n".to_owned();
         for (number, (name, _)) in self.students.iter().enumerate() {
-            let group = if number.is_multiple_of(HONOURS_EVERY) { "honours" } else { "" };
+            let group = if number.is_multiple_of(HONOURS_EVERY) { "honors" } else { "" };
             let hold = if number % HOLD_EVERY == HOLD_EVERY - 1 { "Unpaid fee,Bursar" } else { "," };
             writeln!(csv, "{name},{group},18,MATH 100: B,{hold}").expect("text");
         }
@@ -179,7 +179,7 @@ impl Season {
 
     /// Opens registration for the group at once, and for everyone else at this time.
     fn open(&self, for_everyone: &str) {
-        let windows = json!([{"group": "honours", "opens_at": "2020-01-01T08:00:00Z"}]);
+        let windows = json!([{"group": "honors", "opens_at": "2020-01-01T08:00:00Z"}]);
         let term = json!({"opens_at": for_everyone, "windows": windows});
         self.staff().put_json(&format!("/api/v1/terms/{}", self.term), &term).expect(200);
     }

@@ -9,7 +9,7 @@ export const LIFTABLE = [
   "linked_section_required", "time_conflict", "credit_limit", "restricted", "section_full", "waitlist_full",
 ];
 
-/** Returns the conditions of a section on its students: `only Honours or Veterans`. */
+/** Returns the conditions of a section on its students: `only Honors or Veterans`. */
 function restrictionsText(restrictions = []) {
   return joinList(restrictions.map(({ values, exclude }) =>
     t(exclude ? "student.refused.not_for" : "student.refused.only_for", { who: joinList(values, "disjunction") })));

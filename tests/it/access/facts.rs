@@ -80,10 +80,10 @@ fn facts_stated_before_a_term_exists_apply_in_it() {
 fn a_students_own_window_and_credits_are_in_mine() {
     let hub = college();
     let (mut staff, mut ann) = (hub.staff(), hub.signed_in_as(&student("ann")));
-    let window = json!({"group": "Honours", "opens_at": "2020-01-01T08:00:00Z", "closes_at": "2020-01-02T08:00:00Z"});
+    let window = json!({"group": "Honors", "opens_at": "2020-01-01T08:00:00Z", "closes_at": "2020-01-02T08:00:00Z"});
     let term = staff.put_json(&format!("/api/v1/terms/{}", TERMS[0]), &json!({"windows": [window]})).expect(200).json();
     assert_eq!(term["windows"], json!([window]));
-    staff.put_json("/api/v1/students/ann", &json!({"groups": ["honours"], "credit_limit": 3})).expect(200);
+    staff.put_json("/api/v1/students/ann", &json!({"groups": ["honors"], "credit_limit": 3})).expect(200);
     let shown = mine(&mut ann, TERMS[0]);
     assert_eq!((&shown["opens_at"], &shown["closes_at"]), (&window["opens_at"], &window["closes_at"]));
     let refused = ann.put(&section(TERMS[0], "2")).expect(409).json();

@@ -18,7 +18,7 @@ fn college() -> Hub {
                2,BIOL 1,lab,0,1,2,1,,,,\n\
                3,ART 1,lecture,3,5,0,,XL1,1,,\n\
                4,LAW 1,lecture,3,5,0,,xl1,1,,\n\
-               5,MATH 1,lecture,3,2,2,,,,honours: 1 until 2100-01-01T00:00:00Z,not campus: North\n";
+               5,MATH 1,lecture,3,2,2,,,,honors: 1 until 2100-01-01T00:00:00Z,not campus: North\n";
     let task = start_import(&mut staff, TERM, csv.as_bytes());
     let done = wait_for_import(&mut staff, &task);
     assert_eq!((&done["state"], &done["warnings"]), (&json!("done"), &json!([])), "{done:#}");
@@ -73,8 +73,8 @@ fn cross_listed_sections_show_and_share_one_pool() {
 fn reserved_seats_and_restrictions_depend_on_the_student() {
     let hub = college();
     let (mut staff, mut ann) = (hub.staff(), hub.signed_in_as(&student("ann")));
-    staff.put_json("/api/v1/students/ann", &json!({"groups": ["Honours"], "campus": "South"})).expect(200);
-    let reserved = json!([{"group": "honours", "seats": 1, "open": 1, "until": "2100-01-01T00:00:00Z"}]);
+    staff.put_json("/api/v1/students/ann", &json!({"groups": ["Honors"], "campus": "South"})).expect(200);
+    let reserved = json!([{"group": "honors", "seats": 1, "open": 1, "until": "2100-01-01T00:00:00Z"}]);
     let shown = section(&mut ann, "5");
     assert_eq!((&shown["reserved"], &shown["open"], &shown["mine"]), (&reserved, &json!(1), &json!({"open": 2})));
     ann.put_json("/api/v1/me/plan", &json!({"sections": [id("5")]})).expect(200);
@@ -90,7 +90,7 @@ fn reserved_seats_and_restrictions_depend_on_the_student() {
     let refused = hub.signed_in_as(&student("dan")).put(&own("5")).expect(409).json();
     assert_eq!((&refused["code"], &refused["reserved"]), (&json!("section_full"), &json!(true)));
     // The release opens the seat to everyone.
-    let past = json!({"reserved": [{"group": "honours", "seats": 1, "until": "2020-01-01T00:00:00Z"}]});
+    let past = json!({"reserved": [{"group": "honors", "seats": 1, "until": "2020-01-01T00:00:00Z"}]});
     let changed = staff.patch_json(&format!("/api/v1/sections/{TERM}-5"), &past).expect(200).json();
     assert_eq!((&changed["reserved"], &changed["open"]), (&json!([]), &json!(1)));
 }
@@ -101,7 +101,7 @@ fn section_conditions_survive_an_import_without_their_columns() {
     let mut staff = hub.staff();
     let path = format!("/api/v1/sections/{TERM}-5");
     let change = json!({"linked": [id("1")], "cross_listed": {"group": "M", "capacity": 7}, "repeat_limit": 2,
-        "prerequisites": "ART 1 or LAW 1 with B", "restrictions": [{"by": "group", "values": ["honours"]}]});
+        "prerequisites": "ART 1 or LAW 1 with B", "restrictions": [{"by": "group", "values": ["honors"]}]});
     let changed = staff.patch_json(&path, &change).expect(200).json();
     assert_eq!((&changed["linked"], &changed["repeat_limit"]), (&json!([id("1")]), &json!(2)));
     assert_eq!(changed["cross_listed"]["capacity"], 7);
@@ -192,7 +192,7 @@ fn a_permit_lifts_refusals_until_it_ends() {
     let mut permit = json!({"course": "law 1", "override": ["section_full"], "reason": "Graduates in May"});
     let given = staff.post_json(permits, &permit).expect(201).json();
     assert_eq!((&given["course"], &given["override"]), (&json!("LAW 1"), &json!(["section_full"])));
-    staff.put_json("/api/v1/students/ann", &json!({"groups": ["honours"]})).expect(200);
+    staff.put_json("/api/v1/students/ann", &json!({"groups": ["honors"]})).expect(200);
     assert_eq!(staff.get("/api/v1/students/ann").expect(200).json()["permits"][0], given, "a change to facts keeps it");
     ann.put(&own("4")).expect(201);
     ann.delete(&own("4")).expect(200);

@@ -31,12 +31,12 @@ fn a_personal_window_takes_precedence_over_group_and_term() {
         closes_at: closes.map(minute),
         ..facts
     };
-    // The term opens at 100; honours at 50, and veterans from 20 to 60.
+    // The term opens at 100; honors at 50, and veterans from 20 to 60.
     let table = [
         ("no facts", None, 100, CLOSES),
         ("no group", Some(groups(&["band"])), 100, CLOSES),
         ("a group in another case", Some(groups(&["HONOURS"])), 50, CLOSES),
-        ("the group that opens first", Some(groups(&["honours", "veterans"])), 20, 60),
+        ("the group that opens first", Some(groups(&["honors", "veterans"])), 20, 60),
         ("a personal time after the term's", Some(personal(Some(200), None, groups(&[]))), 200, CLOSES),
         ("a personal time and a group", Some(personal(Some(30), Some(40), groups(&["veterans"]))), 30, 40),
         ("a personal end", Some(personal(None, Some(150), groups(&[]))), 100, 150),
@@ -50,7 +50,7 @@ fn a_personal_window_takes_precedence_over_group_and_term() {
         };
         term.run(&Command::PutTerm(TermPatch {
             opens_at: Some(Some(minute(100))),
-            windows: Some(vec![window("honours", 50, None), window("veterans", 20, Some(60))]),
+            windows: Some(vec![window("honors", 50, None), window("veterans", 20, Some(60))]),
             ..TermPatch::default()
         }));
         facts.into_iter().for_each(|facts| _ = term.run(&state("ana", facts)));

@@ -191,22 +191,22 @@ fn a_lower_capacity_keeps_offers_and_a_higher_one_makes_them() {
 #[test]
 fn an_offer_keeps_the_seat_of_a_pool_and_of_a_reservation() {
     let mut term = offering([
-        section("X").in_pool("G", Some(1)).seats(2).waitlist(2).reserve("honours", 1, None),
+        section("X").in_pool("G", Some(1)).seats(2).waitlist(2).reserve("honors", 1, None),
         section("Y").in_pool("G", Some(1)).seats(2).waitlist(2),
     ]);
     for student in ["ana", "bob"] {
-        term.run(&state(student, in_groups(&["honours"])));
+        term.run(&state(student, in_groups(&["honors"])));
     }
     term.enroll("ana", "X");
     term.join_waitlist("bob", "X");
     term.request(&drop_section("ana", "X"));
-    assert_eq!(term.registration("bob", "X").unwrap().reserved_for.as_deref(), Some("honours"));
+    assert_eq!(term.registration("bob", "X").unwrap().reserved_for.as_deref(), Some("honors"));
     assert_eq!(term.reply(&register("cyd", "Y")), "section_full");
     // The seat stays that of the group, even if the student leaves it.
     term.run(&state("bob", in_groups(&[])));
     assert_eq!(term.reply(&register("bob", "X")), "enrolled, new");
-    assert_eq!(term.registration("bob", "X").unwrap().reserved_for.as_deref(), Some("honours"));
-    assert_eq!(term.state("X").reserved.taken, [("honours".into(), 1)]);
+    assert_eq!(term.registration("bob", "X").unwrap().reserved_for.as_deref(), Some("honors"));
+    assert_eq!(term.state("X").reserved.taken, [("honors".into(), 1)]);
 }
 
 #[test]

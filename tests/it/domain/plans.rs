@@ -195,7 +195,7 @@ fn a_plan_is_checked_as_if_registration_were_open() {
 
 #[test]
 fn all_reasons_against_a_section_are_listed() {
-    let mut term = TestTerm::of([section("X").requires(&["MATH 1"]).only_for("group: honours").seats(0), section("Y")]);
+    let mut term = TestTerm::of([section("X").requires(&["MATH 1"]).only_for("group: honors").seats(0), section("Y")]);
     let holds = vec![hold("1", &[HeldAction::Register])];
     term.run(&state("ana", StudentFacts { holds, completed: completed(&[]), ..StudentFacts::default() }));
     let check = check(&term, &["X", "Y", "GONE"]);

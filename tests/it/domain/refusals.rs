@@ -26,7 +26,7 @@ pub(crate) fn term_with(reasons: &[Code]) -> TestTerm {
                 .waitlist(waitlist_capacity)
                 .requires(&["ART 1"])
                 .linked(if has(Code::LinkedSectionRequired) { &["LAB"] } else { &[] })
-                .only_for(if has(Code::Restricted) { "group: honours" } else { "not group: honours" })
+                .only_for(if has(Code::Restricted) { "group: honors" } else { "not group: honors" })
                 .with(|s| s.repeat_limit = Some(1)),
             section("LAB").component("lab").credits(0),
             section("SAME").course("MATH 151").credits(0),
@@ -35,7 +35,7 @@ pub(crate) fn term_with(reasons: &[Code]) -> TestTerm {
         ],
     );
     if has(Code::SectionFull) || has(Code::WaitlistFull) {
-        term.run(&state("bob", in_groups(if has(Code::Restricted) { &["honours"] } else { &[] })));
+        term.run(&state("bob", in_groups(if has(Code::Restricted) { &["honors"] } else { &[] })));
         if has(Code::LinkedSectionRequired) {
             term.run(&capacity("LAB", 2));
             term.enroll("bob", "LAB");

@@ -20,12 +20,12 @@ fn set_deadlines(change: impl FnOnce(&mut TermPatch)) -> Command {
 
 #[test]
 fn a_restriction_admits_students_by_group_program_and_campus() {
-    let mut term = TestTerm::of([section("X").seats(9).only_for("group: honours").only_for("not campus: North")]);
-    let north = StudentFacts { campus: Some("north".into()), ..in_groups(&["Honours"]) };
-    for (student, facts) in [("ana", in_groups(&["honours"])), ("bob", north), ("cyd", in_groups(&[]))] {
+    let mut term = TestTerm::of([section("X").seats(9).only_for("group: honors").only_for("not campus: North")]);
+    let north = StudentFacts { campus: Some("north".into()), ..in_groups(&["Honors"]) };
+    for (student, facts) in [("ana", in_groups(&["honors"])), ("bob", north), ("cyd", in_groups(&[]))] {
         term.run(&state(student, facts));
     }
-    let table = [("ana", ""), ("bob", "not campus: North"), ("cyd", "group: honours"), ("dan", "group: honours")];
+    let table = [("ana", ""), ("bob", "not campus: North"), ("cyd", "group: honors"), ("dan", "group: honors")];
     for (student, unmet) in table {
         let outcome = term.request(&register(student, "X"));
         if unmet.is_empty() {
@@ -96,8 +96,8 @@ fn a_waitlist_that_ended_promotes_no_one_until_it_resumes() {
 
 #[test]
 fn reserved_seats_go_to_their_group_until_they_are_released() {
-    let mut term = TestTerm::of([section("X").seats(3).reserve("honours", 2, Some(100))]);
-    term.run(&state("ana", in_groups(&["Honours"])));
+    let mut term = TestTerm::of([section("X").seats(3).reserve("honors", 2, Some(100))]);
+    term.run(&state("ana", in_groups(&["Honors"])));
     assert_eq!(term.numbers("X"), [3, 0, 0, 1], "a newcomer can take one");
     term.enroll("bob", "X");
     let Refusal::SectionFull { reserved, waitlist_open, .. } = refusal(term.request(&register("cyd", "X"))) else {
@@ -106,7 +106,7 @@ fn reserved_seats_go_to_their_group_until_they_are_released() {
     assert!(reserved && waitlist_open);
     term.join_waitlist("cyd", "X");
     term.enroll("ana", "X");
-    assert_eq!(term.registration("ana", "X").unwrap().reserved_for.as_deref(), Some("honours"));
+    assert_eq!(term.registration("ana", "X").unwrap().reserved_for.as_deref(), Some("honors"));
     assert_eq!((term.numbers("X"), term.status("cyd", "X")), ([3, 2, 1, 0], "waitlisted"));
     term.now = minute(100);
     assert_eq!(term.reply(&register("dan", "X")), "section_full", "the waitlist comes before dan");
@@ -115,9 +115,9 @@ fn reserved_seats_go_to_their_group_until_they_are_released() {
 
 #[test]
 fn a_dropped_reserved_seat_stays_with_its_group() {
-    let mut term = TestTerm::of([section("X").seats(2).reserve("honours", 1, None)]);
+    let mut term = TestTerm::of([section("X").seats(2).reserve("honors", 1, None)]);
     for student in ["ana", "bob"] {
-        term.run(&state(student, in_groups(&["honours"])));
+        term.run(&state(student, in_groups(&["honors"])));
     }
     term.enroll("ana", "X");
     term.enroll("cyd", "X");
@@ -155,13 +155,13 @@ fn cross_listed_sections_share_their_seats() {
 #[test]
 fn reserved_seats_of_a_pool_are_not_open_in_its_other_sections() {
     let mut term = TestTerm::of([
-        section("A").seats(2).in_pool("XL1", Some(2)).reserve("honours", 1, None),
+        section("A").seats(2).in_pool("XL1", Some(2)).reserve("honors", 1, None),
         section("B").seats(2).in_pool("XL1", None),
     ]);
     assert_eq!((term.numbers("A")[3], term.numbers("B")[3]), (1, 1));
     term.enroll("bob", "B");
     assert_eq!((term.numbers("A")[3], term.numbers("B")[3]), (0, 0));
-    term.run(&state("ana", in_groups(&["honours"])));
+    term.run(&state("ana", in_groups(&["honors"])));
     term.enroll("ana", "A");
 }
 
@@ -182,10 +182,10 @@ fn a_set_takes_the_seats_of_its_pool_and_of_each_section() {
     assert!(replies.iter().all(|reply| !reply.contains("enrolled")), "{replies:?}");
     // A reserved seat that the student takes in one section does not use up the seat of the other section.
     let mut term = TestTerm::of([
-        section("LEC").course("BIOL 1").linked(&["LAB"]).in_pool("XL1", Some(2)).reserve("honours", 1, None),
+        section("LEC").course("BIOL 1").linked(&["LAB"]).in_pool("XL1", Some(2)).reserve("honors", 1, None),
         section("LAB").course("BIOL 1").component("lab").linked(&["LEC"]).in_pool("XL1", Some(2)),
     ]);
-    term.run(&state("dan", in_groups(&["honours"])));
+    term.run(&state("dan", in_groups(&["honors"])));
     let replies = replies_in_words(&term.run(&add("dan", &["LEC", "LAB"], false)));
     assert!(replies.iter().all(|reply| reply.ends_with("enrolled, new")), "{replies:?}");
 }
@@ -280,7 +280,7 @@ fn corequisites_that_require_each_other_are_added_in_one_request() {
 #[test]
 fn a_reservation_that_ended_before_it_was_made_holds_no_seat() {
     let mut term = TestTerm::of([section("X").seats(2)]);
-    term.run(&patch("X", |p| p.reserved = Some(vec![reservation("honours", 2, Some(0))])));
+    term.run(&patch("X", |p| p.reserved = Some(vec![reservation("honors", 2, Some(0))])));
     assert_eq!(term.numbers("X")[3], 2);
 }
 
@@ -298,7 +298,7 @@ fn attempts_and_receipt(term: &mut TestTerm, command: &Command) -> (Vec<String>,
 
 #[test]
 fn a_request_after_a_release_has_its_own_receipt() {
-    let mut term = TestTerm::of([section("X").reserve("honours", 1, Some(100)).seats(1)]);
+    let mut term = TestTerm::of([section("X").reserve("honors", 1, Some(100)).seats(1)]);
     term.join_waitlist("cyd", "X");
     term.now = minute(100);
     let expected = ["X promote enrolled", "X register section_full"].map(str::to_owned);
@@ -331,7 +331,7 @@ fn an_undone_move_or_swap_after_a_release_has_no_promotion() {
         lifted: LiftedCodes::NONE,
     });
     for command in [swapped, moved] {
-        let mut term = TestTerm::of([section("X").reserve("honours", 1, Some(100)).seats(1), section("Y")]);
+        let mut term = TestTerm::of([section("X").reserve("honors", 1, Some(100)).seats(1), section("Y")]);
         term.join_waitlist("cyd", "X");
         term.enroll("ana", "Y");
         term.now = minute(100);

@@ -112,7 +112,7 @@ fn a_move_by_staff_takes_precedence_over_the_priority() {
     term.run(&state("dan", groups(&["graduating"])));
     term.join_waitlist("dan", "X");
     assert_eq!(term.waitlist("X"), ["bob", "cyd", "dan", "ana"], "later students are ordered by their priority");
-    term.run(&state("bob", StudentFacts { credit_min: None, ..groups(&["honours"]) }));
+    term.run(&state("bob", StudentFacts { credit_min: None, ..groups(&["honors"]) }));
     assert_eq!(term.waitlist("X"), ["bob", "cyd", "dan", "ana"], "the priority of the student is the same");
     term.run(&Command::PutTerm(TermPatch { title: Some("Fall".into()), ..TermPatch::default() }));
     assert_eq!(term.waitlist("X"), ["bob", "cyd", "dan", "ana"], "the declared priority is the same");

@@ -127,7 +127,7 @@ fn any_conditions() -> impl Strategy<Value = Conditions> {
     let linked = prop_oneof![4 => Just(Vec::new()), 1 => vec(proptest::sample::select(&CRNS[..]), 1..3)];
     let restriction = prop_oneof![
         8 => Just(Vec::new()),
-        1 => proptest::sample::select(&["group: honours", "not campus: north", "program: Art, law"][..])
+        1 => proptest::sample::select(&["group: honors", "not campus: north", "program: Art, law"][..])
             .prop_map(|text| Restriction::parse(text).into_iter().collect()),
     ];
     let repeat_limit = prop_oneof![4 => Just(None), 1 => (0u32..3).prop_map(Some)];
@@ -143,8 +143,8 @@ fn any_cross_listing() -> impl Strategy<Value = Option<CrossListing>> {
 fn any_reserved() -> impl Strategy<Value = Vec<Reservation>> {
     let until = || option::weighted(0.5, 0i64..100);
     let seats = || (0u32..3, until());
-    (option::weighted(0.2, seats()), option::weighted(0.15, seats())).prop_map(|(honours, veterans)| {
-        let groups = [("honours", honours), ("Veterans", veterans)].into_iter();
+    (option::weighted(0.2, seats()), option::weighted(0.15, seats())).prop_map(|(honors, veterans)| {
+        let groups = [("honors", honors), ("Veterans", veterans)].into_iter();
         groups.filter_map(|(group, seats)| seats.map(|(seats, until)| reservation(group, seats, until))).collect()
     })
 }
@@ -282,7 +282,7 @@ fn any_offers() -> impl Strategy<Value = Command> {
 
 /// Returns a command that declares which groups come first on waitlists.
 fn any_priority() -> impl Strategy<Value = Command> {
-    let groups = proptest::sample::subsequence(vec!["Honours", "veterans"], 0..=2).prop_shuffle();
+    let groups = proptest::sample::subsequence(vec!["Honors", "veterans"], 0..=2).prop_shuffle();
     groups.prop_map(|groups| {
         let priority = groups.into_iter().map(Into::into).collect();
         Command::PutTerm(TermPatch { waitlist_priority: Some(priority), ..TermPatch::default() })
@@ -290,7 +290,7 @@ fn any_priority() -> impl Strategy<Value = Command> {
 }
 
 fn any_windows() -> impl Strategy<Value = Vec<GroupWindow>> {
-    let group = proptest::sample::select(&["honours", "Veterans", "second year"][..]);
+    let group = proptest::sample::select(&["honors", "Veterans", "second year"][..]);
     let window = (group, 0i64..200, option::weighted(0.3, 0i64..200)).prop_map(|(group, opens, closes)| GroupWindow {
         group: group.into(),
         opens_at: minute(opens),

@@ -76,7 +76,7 @@ pub(crate) fn changed_facts_are_in_the_changes_of_a_term<F: StoreFixture>() {
 pub(crate) fn windows_of_groups_are_stored_with_their_term<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X")]);
     let window = |group: &str, closes_at| GroupWindow { group: group.into(), opens_at: minute(5), closes_at };
-    let windows = vec![window("honours", None), window("veterans", Some(minute(9)))];
+    let windows = vec![window("honors", None), window("veterans", Some(minute(9)))];
     term.run_one(Command::PutTerm(TermPatch { windows: Some(windows.clone()), ..TermPatch::default() }));
     assert_eq!(load(&term.reopen().store).term.windows, windows);
 }
