@@ -62,8 +62,8 @@ pub struct Run {
 impl Rehearsal {
     /// Prepares a rehearsal on a copy of a term. `now` is the earliest time of a decision.
     ///
-    /// With `waitlist`, the students join the waitlist of every planned section that is full, otherwise only where their
-    /// plans say so.
+    /// With `waitlist`, the students join the waitlist of every planned section that is full; otherwise, they do so
+    /// only where their plans say so.
     #[must_use]
     pub fn new(mut book: TermBook, mut plans: Vec<Plan>, order: Order, waitlist: bool, now: Timestamp) -> Self {
         plans.iter_mut().flat_map(|(_, plan)| plan).for_each(|planned| planned.waitlist |= waitlist);
@@ -182,8 +182,8 @@ fn without_window(facts: &Arc<StudentFacts>) -> Option<Arc<StudentFacts>> {
     has_window.then(|| Arc::new(StudentFacts { opens_at: None, closes_at: None, ..(**facts).clone() }))
 }
 
-/// Returns the numbers below `len` in an order that depends on the seed alone, on every machine and in every version: the
-/// Fisher–Yates shuffle with SplitMix64 (Steele, Lea and Flood, 2014).
+/// Returns the numbers below `len` in an order that depends on the seed alone, on every machine and in every version:
+/// the Fisher–Yates shuffle with SplitMix64 (Steele, Lea and Flood, 2014).
 #[must_use]
 pub fn shuffled(len: usize, seed: u32) -> Vec<usize> {
     let mut state = u64::from(seed);

@@ -130,6 +130,6 @@ pub struct GroupWindow {
     pub group: Box<str>,
     /// When registration opens.
     pub opens_at: Timestamp,
-    /// When it closes; `None` is the time of the term.
+    /// When it closes; `None` if it closes with the term.
     pub closes_at: Option<Timestamp>,
 }

@@ -250,7 +250,7 @@ async fn respond(
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(response))
 }
 
-/// Moves everyone in a section to another section (staff of their subjects).
+/// Moves everyone in a section to another section (staff of both sections' subjects).
 ///
 /// Each student is moved by a separate decision, with an attempt by staff, and is notified. A student who cannot be
 /// moved stays, and is listed with the reason. Students on the waitlist get a seat or a position in the other section.
@@ -285,7 +285,7 @@ pub async fn move_all(
     .await
 }
 
-/// Merges a section into another one (staff of their subjects).
+/// Merges a section into another one (staff of both sections' subjects).
 ///
 /// The section is closed to new students, and everyone in it is moved as by `move-all`. If no student is left, and no
 /// seat is taken outside the hub, it is then cancelled; otherwise it stays closed. Those who stay are listed with the

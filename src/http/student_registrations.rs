@@ -276,7 +276,7 @@ pub async fn drop_one(
     Deps { model, pool, audit }.run_on_path(&request, staff, payload, &identity, AuditDetail::Drop, drop).await
 }
 
-/// Moves a student from one section to another (staff of their subjects). Both changes are made, or none.
+/// Moves a student from one section to another (staff of both sections' subjects). Both changes are made, or none.
 #[utoipa::path(
     post,
     path = "/api/v1/students/{user}/move",

@@ -1,5 +1,6 @@
-//! Encrypts the ID tokens of sign-ins in the store. An ID token states personal data, and some providers accept it as a
-//! hint of who is signed in, so a copy of the store must not disclose it. It is bound to the sign-in's own token.
+//! Encrypts the ID tokens of sign-ins in the store. An ID token contains personal data, and some providers accept it
+//! as a hint of who is signed in, so a copy of the store must not disclose it. The encrypted text is bound to the
+//! sign-in's own token.
 
 use std::sync::Arc;
 

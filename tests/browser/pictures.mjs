@@ -12,7 +12,7 @@ const ROOT = path.resolve(import.meta.dirname, "../..");
 const ALL = path.join(ROOT, "target/pictures");
 const README = path.join(ROOT, "docs/pictures");
 const SIZES = [[390, 844], [768, 1024], [1024, 768], [1280, 800], [1920, 1080]];
-/** A page that is higher than this, in pixels, is shown only as far as the window reaches. */
+/** A page that is taller than this, in pixels, is shown only as far as the window reaches. */
 const HEIGHT_MAX = 6_000;
 /** The states that are shown in Spanish, too. */
 const SPANISH = ["visitor", "answers", "student", "alerts", "staff", "staff-roster", "staff-student", "staff-receipts", "staff-terms", "admin", "admin-people", "admin-demo", "account", "problems"];
