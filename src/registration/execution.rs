@@ -189,7 +189,7 @@ impl TermState {
     }
 
     /// Applies what other hubs committed, and decides a batch. Returns the batch, for its caller after the commit, and
-    /// the record to write, if anything changed.
+    /// the record to write, if there are changes or audit entries.
     fn decide(
         mut self: Box<Self>,
         others: Option<TermChanges>,

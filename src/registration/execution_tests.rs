@@ -169,7 +169,7 @@ fn register(student: &str, section: &str) -> Command {
     Command::Register { student: user(student), crn: crn(section), waitlist: true }
 }
 
-/// Registers for a seat, not for the waitlist.
+/// Returns a registration for a seat, not for the waitlist.
 fn take_seat(student: &str, section: &str) -> Command {
     Command::Register { student: user(student), crn: crn(section), waitlist: false }
 }

@@ -86,8 +86,8 @@ impl Caller {
     }
 }
 
-/// Ends the registrar of a term that will be removed. The batch in flight is finished, and waiting commands are
-/// rejected.
+/// A request to end the registrar of a term that will be removed. The batch in flight is finished, and waiting
+/// commands are rejected.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Retire {
@@ -95,8 +95,8 @@ pub struct Retire {
     pub(super) done: oneshot::Sender<()>,
 }
 
-/// Stops the commits of a term while its rows are changed outside of a decision. The batch in flight is finished first;
-/// commands that arrive during the pause wait.
+/// A request to stop the commits of a term while its rows are changed outside of a decision. The batch in flight is
+/// finished first; commands that arrive during the pause wait.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Pause {
@@ -108,7 +108,8 @@ pub struct Pause {
     pub(super) loaded: Loaded,
 }
 
-/// Other hubs have committed to the term. A registrar that lacks these commits reads them between two batches.
+/// The notification that other hubs have committed to the term. A registrar that lacks these commits reads them between
+/// two batches.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Follow {
@@ -116,7 +117,7 @@ pub struct Follow {
     pub(super) seq: u64,
 }
 
-/// Notified when the term is loaded and can be read.
+/// The sender that is used when the term is loaded and can be read.
 pub type Loaded = oneshot::Sender<Arc<TermModel>>;
 
 /// What every registrar depends on.

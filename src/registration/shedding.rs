@@ -66,7 +66,7 @@ pub struct Shedder {
     /// When commands began to wait long. Cleared by the first batch that finds no such command, or, during an overload,
     /// after [`CALM_MIN`] of such batches.
     long_since: Option<Instant>,
-    /// Whether commands have been rejected since then.
+    /// Whether a batch has found such a command more than [`STANDING_MIN`] after that time.
     is_overloaded: bool,
     /// The time since which every batch has found no command that had waited long, during an overload.
     calm_since: Option<Instant>,

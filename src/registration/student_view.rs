@@ -38,7 +38,7 @@ pub struct StudentView {
     pools: BTreeMap<Box<str>, BTreeSet<Crn>>,
 }
 
-/// The sections of a pool without sections.
+/// The sections that are returned for a pool that contains no planned section.
 static NO_SECTIONS: BTreeSet<Crn> = BTreeSet::new();
 
 impl StudentView {

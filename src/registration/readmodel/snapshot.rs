@@ -18,7 +18,7 @@ pub struct Row {
     pub state: SectionState,
     /// The waitlist, head first.
     pub waitlist: Arc<[WaitlistEntry]>,
-    /// The sequence of the commit that last changed the section.
+    /// The sequence of the commit that last changed the section, or of the loaded state if no later commit has.
     pub seq: u64,
 }
 

@@ -38,8 +38,8 @@ impl TermModel {
         }
     }
 
-    /// Replaces the published state with a loaded one, the snapshot last, as in [`TermModel::publish`]. The loaded state
-    /// contains every published commit, so readers never see an older state.
+    /// Replaces the published state with a loaded one, the snapshot last, as in [`TermModel::publish`]. The loaded
+    /// state contains every published commit, so readers never see an older state.
     pub(super) fn reload(&self, loaded: PublishedTerm) {
         *self.openings.lock() = openings_of(loaded.facts.iter().map(|(_, facts)| facts));
         let facts: HashMap<_, _> = loaded.facts.into_iter().collect();
@@ -119,7 +119,8 @@ impl TermModel {
         self.facts.get(student).map(|facts| facts.value().clone())
     }
 
-    /// Visits the registrations of each student, including dropped ones, in no order. `f` must not use this term.
+    /// Visits the registrations of each student, including dropped ones, in no particular order. `f` must not use this
+    /// term.
     pub fn each_student(&self, mut f: impl FnMut(&[Registration])) {
         self.students.iter().for_each(|entry| f(entry.value()));
     }
