@@ -62,7 +62,7 @@ fn alternatives_and_a_swap_are_shown_and_carried_out_together() {
         json!([id("3"), "waitlisted", null, [id("1")], id("4")]),
     ];
     assert_eq!(registrations(&mut bob), expected);
-    // The same request again returns the current state, with the first choices.
+    // A repeated request with other choices returns the current state, with the first choices.
     let again = bob.put_json(&waiting("1"), &json!({"with": [id("2")]})).expect(200).json();
     assert_eq!((&again["any_of"], &again["with"]), (&json!([id("3")]), &Value::Null));
     eve.delete(&own("3")).expect(200);

@@ -58,7 +58,7 @@ fn rosters_and_edits_of_other_subjects_are_refused() {
     assert_eq!(staff.get(&format!("{own}/attempts")).expect(200).json()["items"][0]["user"], "ann");
     assert_refused(&staff.get(&format!("{other}/attempts")), "This concerns ART");
     assert_refused(&staff.get("/api/v1/students/ann/attempts"), "all subjects");
-    // The roster of an absent section is absent, whatever the limit.
+    // For a section that does not exist, the response is 404, whatever the limit.
     staff.get(&format!("/api/v1/sections/{TERM}-9/roster")).expect(404);
 }
 

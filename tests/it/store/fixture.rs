@@ -68,11 +68,11 @@ pub(crate) trait StoreFixture {
         + 'static;
     /// Creates a location without a store.
     fn create() -> Self;
-    /// Opens the store with an outbox. The store must be closed.
+    /// Opens the store with an outbox. An embedded store must be closed before.
     fn open(&self) -> Self::Store;
-    /// Opens the store without an outbox, as a hub without Plone does. The store must be closed.
+    /// Opens the store without an outbox, as a hub without Plone does. An embedded store must be closed before.
     fn open_without_outbox(&self) -> Self::Store;
-    /// Makes the store refuse every registration in the section `BAD` from now on.
+    /// Makes the store refuse every registration in the section `BAD` until it is opened again.
     fn refuse_bad(&self, store: &Self::Store);
 }
 

@@ -26,7 +26,7 @@ use crate::college::{minute, register, section, term_id};
 enum Fault {
     /// Forwards the `COMMIT`.
     None,
-    /// Forwards it, and closes the connection before the reply.
+    /// Forwards it, and closes the connections instead of forwarding the reply.
     LoseReply,
     /// Closes the connections without forwarding it.
     LoseCommit,
