@@ -138,7 +138,8 @@ impl RequestCounts {
         EnumMap::from_fn(|code| self.count_of(Ending::Refused(code)))
     }
 
-    /// Returns how long students waited from the acceptance of a command to its reply, which is sent after the commit.
+    /// Returns how long registrations, drops and moves took, from the acceptance of the command to its reply, which is
+    /// sent after the commit.
     #[must_use]
     pub fn took(&self) -> Counts {
         self.took.counts()

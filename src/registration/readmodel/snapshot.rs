@@ -141,7 +141,8 @@ impl Snapshot {
         self.order.get(from..).unwrap_or_default().iter().map(|at| self.at(*at))
     }
 
-    /// Returns the sections that changed after `seq`, in the order in which they were added.
+    /// Returns the sections that changed after `seq`, or all sections if the term was loaded at a later sequence,
+    /// in the order in which they were added.
     pub fn rows_since(&self, seq: u64) -> impl Iterator<Item = &Row> {
         self.rows().filter(move |row| row.seq > seq)
     }
