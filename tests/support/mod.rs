@@ -1,4 +1,5 @@
-//! Helpers of the tests and benchmarks that drive the built program from outside. Only [`openapi`] uses the library.
+//! Helpers of the tests and benchmarks, most of which drive the built program from outside. Only [`openapi`] uses the
+//! library.
 //!
 //! Each test crate includes this module once, as `mod support` of its root; so does the benchmark.
 //!

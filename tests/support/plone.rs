@@ -136,7 +136,7 @@ impl Plone {
         }
     }
 
-    /// Starts the process and waits until it responds. Returns false when the process ended instead.
+    /// Starts the process and waits until it responds. If it does not respond, kills it and returns false.
     fn spawn(&self) -> bool {
         let errors = File::options().create(true).append(true).open(self.folder.path().join("var/log/output.log"));
         let mut child = Command::new(home().join("venv/bin/python"))

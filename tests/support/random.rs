@@ -39,7 +39,7 @@ impl Random {
     }
 }
 
-/// Returns the number in an environment variable that makes a run longer, or `default` without it.
+/// Returns the number in an environment variable that controls a run, such as its length, or `default` without it.
 pub fn length_of_run<N: FromStr<Err: Debug>>(variable: &str, default: N) -> N {
     std::env::var(variable)
         .map_or(default, |text| text.parse().unwrap_or_else(|error| panic!("{variable} is not a number: {error:?}")))
