@@ -15,7 +15,8 @@
 //! - [`roster_imports`]: imports of OneRoster bundles of students
 //! - [`import_memory`]: the memory needed to read a large file
 //! - [`morning`]: the simulation of a registration morning
-//! - [`access`]: who may do what: every operation with every kind of credential
+//! - [`access`]: who may do what: every operation with every kind of credential; parts of the API through the whole
+//!   application
 //! - [`openapi`]: the OpenAPI document against the routes
 //!
 //! [`college`], [`imports_hub`] and [`child_process`] are helpers. A test that measures or limits its own process runs

@@ -89,7 +89,8 @@ fn batches_grow_while_the_row_is_locked() {
 fn a_batch_reads_the_earlier_commits_of_another_hub() {
     let (calm, busy) = (run(&Morning::of(500, 7_200.0), 2), run(&Morning::of(20_000, 60.0), 2));
     let share = |outcome: &Outcome| outcome.catch_ups as f64 / outcome.batches as f64;
-    // Half of the batches follow a batch of the other hub. Half of the rest read because their hub's last batch did.
+    // Half of the batches follow a batch of the other hub, and read its commits. Half of the rest read, too, because
+    // the previous batch of their own hub followed a batch of the other hub.
     assert!((0.7..0.8).contains(&share(&calm)), "{}", share(&calm));
     // The hubs lock the row in turns.
     assert!(share(&busy) > 0.95, "{}", share(&busy));

@@ -1,5 +1,6 @@
 //! Who may do what: every operation of the OpenAPI document with every kind of credential, against one table; and
-//! students who try to reach what belongs to other students.
+//! students who try to reach what belongs to other students. The other modules test parts of the API through the whole
+//! application.
 
 mod calendars;
 mod choices;

@@ -1,4 +1,5 @@
-//! The rules of registration and of totals in imports.
+//! Tests of the domain: the rules of registration, changes by staff, imports and pulls, plans, rehearsals, and the
+//! names in tables and JSON.
 
 mod batches;
 mod catalogue;

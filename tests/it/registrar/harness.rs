@@ -31,7 +31,7 @@ use crate::college::{SectionBuilder, crn, minute, term, term_id, user};
 /// The time after which a test gives up waiting.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// A call of the store, with the channel for the reply.
+/// A call to the store, with the channel for the reply.
 pub(super) enum Call {
     Load(oneshot::Sender<Result<TermRows, StoreError>>),
     /// A decided batch; without a record when it changes nothing.
@@ -149,12 +149,12 @@ impl Harness {
         harness
     }
 
-    /// Returns the next call of the store.
+    /// Returns the next call to the store.
     pub(super) async fn next_call(&mut self) -> Call {
         timeout(WAIT_MAX, self.calls.recv()).await.expect("the registrar calls its store").unwrap()
     }
 
-    /// Returns the next call of the store, which must be a batch.
+    /// Returns the next call to the store, which must be a batch.
     pub(super) async fn next_batch(&mut self) -> PendingCommit {
         match self.next_call().await {
             Call::Commit(record, reply) => (record, reply),
@@ -162,7 +162,7 @@ impl Harness {
         }
     }
 
-    /// Returns the channel of the next call of the store, which must be a load.
+    /// Returns the channel of the next call to the store, which must be a load.
     pub(super) async fn next_load(&mut self) -> oneshot::Sender<Result<TermRows, StoreError>> {
         match self.next_call().await {
             Call::Load(reply) => reply,

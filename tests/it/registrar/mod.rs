@@ -1,4 +1,4 @@
-//! The registrar between its callers and its store. The test itself answers each call of the store, so that it controls
+//! The registrar between its callers and its store. The test itself answers each call to the store, so that it controls
 //! when a commit succeeds or fails. (The tests in `store` check real stores against the same port.)
 
 mod deadlines;

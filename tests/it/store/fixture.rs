@@ -37,7 +37,7 @@ use tempfile::TempDir;
 
 use crate::college::{SectionBuilder, minute, staged, term_id, window};
 
-/// Blocks until a call of the store has ended, and returns its result.
+/// Blocks until a call to the store has ended, and returns its result.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| tokio::runtime::Builder::new_current_thread().build().unwrap()).block_on(future)

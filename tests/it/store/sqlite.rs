@@ -1,4 +1,5 @@
-//! Tests of the embedded store only: clear errors for files that cannot be used, and recovery from a full disk.
+//! Tests of the embedded store only: clear errors for files that cannot be used, stores of older versions, and recovery
+//! from a full disk.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
