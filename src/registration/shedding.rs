@@ -34,7 +34,7 @@ const PROBE_INTERVAL: u32 = 8;
 /// in part.
 const WEIGHT: f64 = 0.5;
 /// How many times larger than the recent batches a batch may be. Small batches show how many commands fit at
-/// least, but this bound is out of date once the disk has become slow.
+/// least, but that number is out of date once the disk has become slow.
 const GROWTH_MAX: f64 = 2.0;
 /// The factor by which each batch reduces the size that counts as recent.
 const RECENT: f64 = 0.8;

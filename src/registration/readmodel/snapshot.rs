@@ -121,12 +121,12 @@ impl Snapshot {
         self.index.get(crn).map(|at| self.at(*at))
     }
 
-    /// Returns all sections, in the order in which they were added.
+    /// Returns all sections, in the order in which they were added to the snapshot.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.chunks.iter().flat_map(|c| c.iter())
     }
 
-    /// Returns the sections that are not withdrawn, in the order in which they were added.
+    /// Returns the sections that are not withdrawn, in the order in which they were added to the snapshot.
     pub fn listed_rows(&self) -> impl Iterator<Item = &Row> {
         self.rows().filter(|row| !row.state.section.withdrawn)
     }
@@ -142,7 +142,7 @@ impl Snapshot {
     }
 
     /// Returns the sections that changed after `seq`, or all sections if the term was loaded at a later sequence,
-    /// in the order in which they were added.
+    /// in the order in which they were added to the snapshot.
     pub fn rows_since(&self, seq: u64) -> impl Iterator<Item = &Row> {
         self.rows().filter(move |row| row.seq > seq)
     }
