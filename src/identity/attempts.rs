@@ -38,7 +38,8 @@ const DEVICE_FAILURES_PER_DAY: u32 = 100;
 pub const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Maximum number of waiting attempts of one account and origin.
 const WAITING_MAX: usize = 1_000;
-/// Maximum number of passwords of one network that a provider checks or that wait for it: half of the provider's queue.
+/// Maximum number of passwords of one network that a provider checks or that wait for it: about a quarter of the
+/// sign-ins that may wait for Plone.
 const PROVIDER_SHARE: usize = 256;
 /// The same for a crowded network.
 const CROWDED_PROVIDER_SHARE: usize = 4;
@@ -123,7 +124,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Ends an attempt whose password is wrong, which also counts for its network.
+    /// Ends an attempt whose password or code is wrong. It also counts for its network, unless its origin is a device.
     pub fn fail(self, now_ms: i64) {
         if let Origin::Network(network) = self.queued.key.origin {
             // The error means that the network is already crowded.
@@ -284,7 +285,7 @@ impl SignInLimits {
         })
     }
 
-    /// Returns the number of entries of each table in memory.
+    /// Returns the number of keys with recent failures: of accounts with an origin, accounts, networks and devices.
     #[must_use]
     pub fn table_sizes(&self) -> [(&'static str, usize); 4] {
         [
@@ -302,7 +303,7 @@ impl SignInLimits {
         [("rate_limited", read(&self.limited)), ("overloaded", read(&self.overloaded))]
     }
 
-    /// Removes keys that have recovered. Must be called regularly.
+    /// Removes keys that have recovered, and queues and shares that are not in use. Must be called regularly.
     pub fn remove_recovered(&self, now_ms: i64) {
         self.attempts.remove_recovered(now_ms);
         self.accounts.remove_recovered(now_ms);

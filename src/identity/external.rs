@@ -360,7 +360,8 @@ impl Identity {
     }
 }
 
-/// The sign-ins that a provider ends: those of a person, of a session at the provider, or of both.
+/// The sign-ins that a provider ends: those of a person, those in a session at the provider, or those of a person in a
+/// session. If neither is given, it ends none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalLogout {
     /// The person.

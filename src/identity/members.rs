@@ -35,7 +35,7 @@ pub(super) struct ActiveMember {
     /// When the member last sent a request, in milliseconds of the monotonic clock; see [`SEEN_FRACTION`].
     pub(super) seen_ms: i64,
     /// When the provider last returned the member's profile, in milliseconds of the monotonic clock; 0 if it has not
-    /// since the hub started.
+    /// since the member became active, or since a sign-in with the stored profile.
     pub(super) checked_ms: i64,
     token: CachedToken,
 }

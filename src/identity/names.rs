@@ -15,8 +15,10 @@ pub(super) struct OlderNames {
 }
 
 impl OlderNames {
-    /// Finds the older names in `known`, all usernames that are not plain ASCII. `is_known` is true for the name of a
-    /// user.
+    /// Finds the older names in `known`, the names that [`unusual_names`] returns. `is_known` returns whether a user
+    /// has a name.
+    ///
+    /// [`unusual_names`]: crate::store::accounts::AccountStore::unusual_names
     pub(super) fn of(known: Vec<UserName>, is_known: impl Fn(&UserName) -> bool) -> Self {
         let mut older = Self::default();
         for name in known.into_iter().filter(|name| !name.is_normalized()) {

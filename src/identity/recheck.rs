@@ -87,8 +87,9 @@ impl Members {
         }
     }
 
-    /// Returns active members who are due, except those in `checked`, and removes members who are no longer active. A
-    /// member who sent a request within the configured time, or has a live session, is active.
+    /// Returns at most [`BATCH_MAX`] active members who are due, except those in `checked`. A member who sent a request
+    /// within the configured time, or has a live session, is active. Removes members who are no longer active and were
+    /// not checked within that time.
     fn due(&self, checked: &HashSet<UserName>) -> Vec<UserName> {
         let (now_ms, recheck_ms) = (self.clock.monotonic_ms(), self.recheck_ms());
         let mut due = Vec::new();

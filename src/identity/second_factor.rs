@@ -132,8 +132,8 @@ impl SecondFactors {
         Ok(new)
     }
 
-    /// Makes the last secret the second factor, after a code has shown that the user's device has it. Returns the
-    /// recovery codes.
+    /// Makes the secret that [`Self::begin`] created last the second factor, after a code has shown that the user's
+    /// device has it. Returns the recovery codes.
     pub(super) async fn confirm(
         &self,
         user: &UserName,

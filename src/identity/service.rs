@@ -136,7 +136,7 @@ pub struct Identity {
     pub(super) devices: Devices,
     /// Revoked tokens and the times at which they expire.
     pub(super) revoked: DashMap<Uuid, Timestamp>,
-    /// The tokens of users that have ended.
+    /// For each user, the time up to which tokens have ended.
     pub(super) ended: DashMap<UserName, Ended>,
     pub(super) second_factors: SecondFactors,
     pub(super) sign_in_list: SignInList,
@@ -156,7 +156,7 @@ impl Identity {
     /// accounts first, then `providers` in their order.
     ///
     /// # Errors
-    /// When the store cannot be read or a hashing thread cannot be started.
+    /// When the store cannot be read or written, a key cannot be derived, or a hashing thread cannot be started.
     pub async fn start(
         settings: Settings,
         secret: &SecretString,
@@ -363,8 +363,8 @@ impl Identity {
     }
 
     /// Returns the provider's own token for a caller who signed in through it, or a token of Plone for the user there
-    /// whom single sign-on states; `None` after the sign-out or the expiry of the token. The token must be sent only to
-    /// the provider.
+    /// whom single sign-on states; `None` if there is none, such as after the sign-out or the expiry of the token. The
+    /// token must be sent only to the provider.
     pub async fn member_token(&self, caller: &Caller) -> Option<Arc<SecretString>> {
         if !self.is_alive(caller) {
             return None;
@@ -400,7 +400,7 @@ impl Identity {
         self.members.iter().map(|members| members.passwords.waiting()).sum()
     }
 
-    /// Returns the number of entries of each table in memory.
+    /// Returns the number of entries of the tables in memory that the metrics show.
     #[must_use]
     pub fn table_sizes(&self) -> Vec<(&'static str, usize)> {
         let mut sizes = vec![

@@ -436,7 +436,8 @@ impl Identity {
         Ok(SignIn { token: minted.token, caller: minted.caller, check })
     }
 
-    /// Signs a token whose time of issue is later than the end of all earlier ones, even within the same millisecond.
+    /// Signs a token whose time of issue is later than the time up to which the user's tokens and sign-ins have ended,
+    /// even within the same millisecond.
     pub(super) fn mint_token(
         &self,
         origin: impl Into<SignInOrigin>,

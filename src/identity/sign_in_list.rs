@@ -33,7 +33,7 @@ pub struct Device {
     pub agent: String,
 }
 
-/// The sign-ins of all users whose tokens have not expired.
+/// All users' sign-ins whose tokens have not expired.
 pub(super) struct SignInList {
     /// At most [`PER_USER_MAX`] for each user, oldest first.
     by_user: Arc<DashMap<UserName, Vec<StoredSignIn>>>,

@@ -64,7 +64,7 @@ pub enum TokenError {
     /// The request has several cookies with a token, so a page of another host of the domain may have set one.
     #[error("several cookies with a token")]
     Ambiguous,
-    /// The token was signed out, or the password or the role of its user changed.
+    /// The token has ended, such as by a sign-out, or because the password or the role of its user changed.
     #[error("the token was signed out")]
     SignedOut,
 }
@@ -105,7 +105,7 @@ impl Tokens {
         }
     }
 
-    /// Accepts also tokens that were signed with the previous secret, until they expire.
+    /// Also accepts tokens that were signed with the previous secret, until they expire.
     #[must_use]
     pub fn accepting(mut self, previous: Option<&SecretString>) -> Self {
         self.verifying_previous = previous.map(|secret| DecodingKey::from_secret(secret.expose_secret().as_bytes()));

@@ -43,7 +43,7 @@ pub struct ProviderSignIn {
     pub expires_at: Timestamp,
 }
 
-/// The sign-ins of a provider that end together. At least one of `subject` and `sid` is given.
+/// The sign-ins of a provider that end together. If neither `subject` nor `sid` is given, there are none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignInSelector {
     /// The name that the provider gives itself.
@@ -93,7 +93,7 @@ pub trait ProviderSignInStore: Send + Sync {
     /// Stores a sign-in and its user. Returns false, and stores nothing, when the username belongs to another person or
     /// the person has another username.
     fn put_sign_in(&self, user: ProviderUser, sign_in: ProviderSignIn) -> StoreFuture<bool>;
-    /// Returns the sign-ins that have not expired by `now`.
+    /// Returns the selected sign-ins that have not expired by `now`.
     fn sign_ins(&self, selector: SignInSelector, now: Timestamp) -> StoreFuture<Vec<SelectedSignIn>>;
     /// Removes sign-ins, and returns the ID token of one of them, if there is one.
     fn remove_sign_ins(&self, tokens: Vec<Uuid>) -> StoreFuture<Option<SecretString>>;

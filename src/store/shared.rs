@@ -47,7 +47,7 @@ pub struct Revocations {
     pub tokens: Vec<(Uuid, Timestamp)>,
     /// Users whose tokens were revoked.
     pub users: Vec<EndedTokens>,
-    /// Members whose sign-ins through Plone ended, with the latest time of issue of these sign-ins.
+    /// Members whose sign-ins through Plone ended, with the time up to which they have ended.
     pub members: Vec<(UserName, Timestamp)>,
     /// Whether there are local accounts.
     pub has_accounts: bool,

@@ -189,7 +189,8 @@ pub(super) struct ChainCheck<'t> {
 }
 
 impl<'t> ChainCheck<'t> {
-    /// Begins the verification of a chain. Adds a sentence for each difference to `found`.
+    /// Begins the verification of a chain. Adds a phrase for each difference to `found`, and the number of those beyond
+    /// [`DIFFERENCES_MAX`].
     pub(super) fn new(chain: ChainEnds, found: &'t mut Vec<String>) -> Self {
         Self {
             students: HashMap::new(),

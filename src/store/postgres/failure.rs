@@ -6,8 +6,8 @@ use tokio_postgres::error::SqlState;
 
 use crate::store::StoreError;
 
-/// Why an operation failed. Nothing was stored, except that this is not known for [`Self::OutcomeUnknown`], nor when a
-/// commit fails with [`Self::Unavailable`], after which its outcome is looked up.
+/// Why an operation failed. Nothing was stored, with two exceptions: for [`Self::OutcomeUnknown`] this is not known,
+/// and when a commit fails with [`Self::Unavailable`], its outcome is looked up.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// All connections are busy.

@@ -80,7 +80,7 @@ pub(super) async fn require_usable(pool: &Pool) -> Result<(), OpenError> {
 mod tests {
     use super::*;
 
-    /// The number of the first migrations, which precede the guarantee.
+    /// How many migrations are older than the guarantee that migrations only add.
     const BEFORE_GUARANTEE: usize = 10;
 
     /// A hub of the previous version runs while a newer one migrates, and must not notice it (docs/OPERATIONS.md,

@@ -209,7 +209,8 @@ impl PostgresStore {
     /// Opens the store, and creates or migrates its schema. Blocks until the database has replied.
     ///
     /// # Errors
-    /// When the database cannot be reached, has the schema of a newer version, or does not commit durably.
+    /// When the URL is not valid, or the database cannot be reached, is too old, has a schema that is newer or cannot
+    /// be migrated, or does not commit durably.
     pub fn open(options: &PostgresOptions) -> Result<Self, OpenError> {
         let unavailable = |error: &dyn std::fmt::Display| OpenError::Unavailable { error: error.to_string() };
         let pool = connect::pool(&options.url)?;

@@ -34,7 +34,7 @@ const REGISTERED: &str = "
     SELECT t.id FROM terms AS t WHERE (t.ends_on IS NULL OR t.ends_on >= $2)
       AND EXISTS (SELECT 1 FROM registrations AS r WHERE r.term = t.id AND r.username = $1 AND r.standing <> $3)
     ORDER BY t.id";
-/// When the tokens and sign-ins of the person `$1` have ended.
+/// The latest time up to which tokens or sign-ins of the person `$1` have ended.
 const REVOKED: &str = "
     SELECT max(at) FROM (SELECT valid_from AS at FROM tokens_valid_from WHERE username = $1
                          UNION ALL SELECT at FROM plone_sign_ins_ended WHERE username = $1) AS ends";

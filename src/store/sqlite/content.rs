@@ -35,9 +35,9 @@ impl Position {
     }
 }
 
-/// The tables to which a registration writes. In batches of 500, triggers doubled SQLite's time for a registration,
-/// even triggers that called no function. The statements in [`super::rows`] and [`super::attempts`] subtract the old
-/// row themselves, and [`AddedRows`] adds the new one.
+/// The tables to which registrations write most rows. In batches of 500, triggers doubled SQLite's time for a
+/// registration, even triggers that called no function. The statements in [`super::rows`] and [`super::attempts`]
+/// subtract the old row themselves, and [`AddedRows`] adds the new one.
 const WITHOUT_TRIGGERS: [&str; 4] = ["registrations", "seats", "attempts", "attempt_heads"];
 
 /// Bytes that are first allocated to hash a row: more than a registration needs.

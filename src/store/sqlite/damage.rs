@@ -15,8 +15,8 @@ use crate::store::sqlite::{files, last_commit, log_scan};
 /// Maximum number of differences that are taken from SQLite's check. One is enough to refuse a store.
 const SQLITE_REPORTS_MAX: u32 = 10;
 
-/// Refuses a damaged store before it is opened to write. Only the checks of SQLite apply to a store of an earlier
-/// version that has no checksum.
+/// Refuses a damaged store before it is opened to write. In a store of an earlier version that has no checksum, only
+/// SQLite checks the content.
 ///
 /// Returns whether the seal of the store is intact.
 ///
@@ -87,8 +87,9 @@ pub(super) struct AtRest {
     pub(super) damage: Vec<String>,
     /// Whether the seal is intact.
     pub(super) is_sealed: bool,
-    /// A commit that the store must hold; `None` for a store whose seal is intact. Such a store is complete, so when it
-    /// is older than the note, an operator has replaced it with an older copy.
+    /// The commit in the note beside the store ([`last_commit`]), which the store must hold; `None` without a note, and
+    /// for a store whose seal is intact. Such a store is complete, so when it is older than the note, an operator has
+    /// replaced it with an older copy.
     pub(super) recorded: Option<Position>,
 }
 

@@ -17,7 +17,8 @@ use crate::store::sqlite::{
 /// A function that reads one row of a query.
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
-/// For each table: its name, the query that reads it, and the function that must be able to read each row.
+/// For each table: its name, the query that reads it (if it is empty, [`unreadable_rows`] builds the query), and the
+/// function that must be able to read each row.
 const TABLES: [(&str, &str, ReadRow); 40] = [
     (
         "terms",

@@ -10,7 +10,8 @@ use super::*;
 const PAGE_SIZE: usize = 4096;
 const FRAME_LEN: usize = FRAME_HEADER_LEN + PAGE_SIZE;
 
-/// Returns a log of `commits` commits of one row each, and the bytes at which each of them ends.
+/// Returns a log of the creation of a table and `commits` commits of one row each: its path, its content, and the bytes
+/// at which its commits end.
 fn log(folder: &Path, commits: usize) -> (PathBuf, Vec<u8>, Vec<usize>) {
     let store = folder.join("store.db");
     let connection = Connection::open(&store).unwrap();

@@ -116,7 +116,8 @@ struct Inner {
     writer: writer::Writer,
     options: SqliteOptions,
     shared_facts: Arc<SharedFacts>,
-    /// New at each start, because no other process can open the store while this one has it.
+    /// New at each start. No other hub has to have the same number, because no other process can write to the store
+    /// while this one has it.
     lineage: Lineage,
     // Released last.
     lock: StoreLock,

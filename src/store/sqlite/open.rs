@@ -94,7 +94,7 @@ pub enum OpenError {
         /// The newest schema version that this version of EduHub supports.
         known: usize,
     },
-    /// The file was written by an older version of EduHub, and is opened only for reading.
+    /// The file was written by an older version of EduHub. It was to be opened only to read, so it is not migrated.
     #[error("the store {0} was written by an older EduHub; start `eduhub serve` once to upgrade it")]
     TooOld(PathBuf),
     /// There is no file.

@@ -1,6 +1,6 @@
 //! Verifies a store: finds damage, recomputes every seat count from the registrations and the chain of attempts from
-//! its rows, and reports differences. Reads one consistent snapshot and changes nothing, so a hub may be using the
-//! store.
+//! its rows, and reports differences. The verification reads one consistent snapshot and changes nothing, so a hub may
+//! be using the store. [`accept`] accepts a damaged store as it is.
 
 use std::collections::HashMap;
 use std::path::Path;
