@@ -97,7 +97,7 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
 
 fn registrations(tx: &Connection, user: &UserName) -> rusqlite::Result<Vec<(TermId, Registration)>> {
     let of_term = |row: &Row<'_>| {
-        let term = TermId::parse(&row.get::<_, String>(10)?).map_err(|e| unreadable(10, e))?;
+        let term = TermId::stored(&row.get::<_, String>(10)?).map_err(|e| unreadable(10, e))?;
         Ok((term, registration_at(row)?.1))
     };
     tx.prepare_cached(REGISTRATIONS)?.query_map([user.as_str()], of_term)?.collect()
@@ -153,7 +153,7 @@ impl PrivacyStore for SqliteStore {
 
 fn current_terms(connection: &Connection, user: &UserName, now: &ZonedDateTime) -> rusqlite::Result<Vec<TermId>> {
     let values = params![user.as_str(), now.date().to_string(), RegistrationStatus::Dropped.as_str()];
-    let term = |row: &Row<'_>| TermId::parse(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e));
+    let term = |row: &Row<'_>| TermId::stored(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e));
     connection.prepare_cached(REGISTERED)?.query_map(values, term)?.collect()
 }
 

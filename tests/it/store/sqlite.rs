@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use eduhub::domain::audience::Audience;
 use eduhub::domain::audit_detail::Detail;
+use eduhub::domain::ids::TermId;
 use eduhub::domain::plan::{PlanName, PlannedSection};
 use eduhub::domain::published::PublishedTerm;
 use eduhub::domain::role::Role;
@@ -18,8 +19,10 @@ use eduhub::store::accounts::{AccountStore, AuditFilter, AuditStore, Person, Use
 use eduhub::store::alerts::{AlertStore, Entry, Reader, Span};
 use eduhub::store::members::MemberStore;
 use eduhub::store::plans::{Plan, PlanStore};
+use eduhub::store::privacy::{Erasure, ErasureOutcome, PrivacyStore};
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::store::terms::TermStore;
+use jiff::tz::TimeZone;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::fixture::{Embedded, StoredTerm, TermOwner, block_on, load, open_when_unlocked};
@@ -128,6 +131,23 @@ fn an_alert_of_an_older_store_names_only_its_reader() {
         assert_eq!(alert.content.audience, Audience::for_user(crate::college::user(name)));
         assert_eq!(alert.sender, "Riverside College");
     }
+}
+
+#[test]
+fn a_person_in_a_term_with_an_older_id_is_exported_and_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.sqlite");
+    // New terms cannot have this id.
+    let rows =
+        "INSERT INTO terms (id, title, ends_on, seats_seq, generation) VALUES ('..', 'Fall', '2020-01-01', 1, 1);
+         INSERT INTO registrations (term, user, crn, standing, place, at) VALUES ('..', 'ann', 'X', 'dropped', 0, 0);";
+    older_store(&path, 8, rows);
+    let (store, term) = (open(&path).unwrap(), TermId::stored("..").unwrap());
+    let record = block_on(store.record_of(&user("ann"))).unwrap();
+    assert_eq!(record.registrations.iter().map(|(id, _)| id).collect::<Vec<_>>(), [&term]);
+    let now = minute(5).to_zoned_datetime(TimeZone::UTC);
+    let erasure = Erasure { user: user("ann"), login: None, pseudonym: user("erased-1"), now };
+    assert_eq!(block_on(store.erase(erasure)).unwrap(), ErasureOutcome::Erased(vec![term]));
 }
 
 #[test]
