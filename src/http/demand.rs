@@ -25,8 +25,8 @@ use crate::http::request_id::PRIVATE;
 
 /// Maximum number of sections in a response, as in other lists.
 const SECTIONS_MAX: usize = 5_000;
-/// How long a response is reused, as a multiple of the time that it took to compute: reads of demand then take at most
-/// a fifth of one processor. With few plans, that is a very short time.
+/// How long a response is reused, as a multiple of the time that it took to compute: below [`REUSE_MAX`], computing one
+/// response again and again takes at most a fifth of one processor. With few plans, the time is very short.
 const REUSE_FACTOR: u32 = 4;
 /// The longest time for which a response is reused.
 const REUSE_MAX: Duration = Duration::from_secs(10);
