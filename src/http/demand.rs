@@ -52,7 +52,8 @@ struct DemandResponse {
     /// The sections that are in plans, most plans first.
     #[schema(max_items = 5000)]
     items: Vec<SectionDemand>,
-    /// The number of students with a plan for the term.
+    /// The number of students whose plans contain a counted section: any section of the term or, for staff who are
+    /// limited to subjects, one of these subjects.
     students: usize,
     /// The number of students who would miss a section of their plans if seats were given out in the order in which
     /// windows open, and by username within a window. It considers seats only; a rehearsal also evaluates the rules.
@@ -63,7 +64,8 @@ struct DemandResponse {
 #[derive(Serialize, ToSchema)]
 struct SectionDemand {
     section: SectionId,
-    /// The number of plans that contain it, without those of students who have a seat in it or are offered one.
+    /// The number of plans that contain it, not as an alternate, without those of students who have a seat in it or are
+    /// offered one.
     plans: usize,
     /// The number of seats that a student can take now.
     seats: u32,
