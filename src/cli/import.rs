@@ -40,8 +40,8 @@ const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
 const RESPONSE_LEN_MAX: usize = 32 * 1024 * 1024;
 /// Size of the blocks in which the file is read, in bytes.
 const BLOCK_BYTES: usize = 256 * 1024;
-/// The maximum number of warnings, conflicts and missing sections that are printed. All errors in the report are
-/// printed.
+/// The maximum number of warnings that are printed, and likewise of conflicts and of missing sections. All errors in
+/// the report are printed.
 const NOTES_MAX: usize = 20;
 /// How long the store may take to recover from a failed commit before the import gives up. A hub waits for as long as
 /// it takes, but a person at a terminal has to free space or replace the disk. The store retries four times a second.

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use crate::http::error::Problem;
 use crate::http::problem::ProblemCode;
 
-/// The largest JSON body, in bytes. The largest body of the API, an alert with 1,000 names, is about 50 kB long.
+/// The largest JSON body, in bytes. The longest one in practice, an alert with 1,000 names, has about 50 kB.
 pub const JSON_LEN_MAX: usize = 64 * 1024;
 
 /// A JSON request body: a typed value with a schema, read field by field.

@@ -143,7 +143,7 @@ impl Room {
         self.open() > self.limits.connections - self.limits.connections / 4
     }
 
-    /// Counts a connection from `peer` and returns its address; `None` if connections per address are not limited.
+    /// Counts a connection from `peer` and returns its address; `None` without a limit per address or without `peer`.
     fn enter(&self, peer: Option<IpAddr>) -> Option<AddressKey> {
         let address = peer.filter(|_| self.limits.visitors_per_address < usize::MAX).map(AddressKey::from)?;
         *self.visitors.entry(address).or_default() += 1;

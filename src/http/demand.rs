@@ -25,8 +25,8 @@ use crate::http::request_id::PRIVATE;
 
 /// Maximum number of sections in a response, as in other lists.
 const SECTIONS_MAX: usize = 5_000;
-/// How long a response is reused, as a multiple of the time that it took to compute: reads of demand then take at most
-/// a fifth of one processor. With few plans, that is a very short time.
+/// How long a response is reused, as a multiple of the time that it took to compute: below [`REUSE_MAX`], computing one
+/// response again and again takes at most a fifth of one processor. With few plans, the time is very short.
 const REUSE_FACTOR: u32 = 4;
 /// The longest time for which a response is reused.
 const REUSE_MAX: Duration = Duration::from_secs(10);
@@ -52,7 +52,8 @@ struct DemandResponse {
     /// The sections that are in plans, most plans first.
     #[schema(max_items = 5000)]
     items: Vec<SectionDemand>,
-    /// The number of students with a plan for the term.
+    /// The number of students whose plans contain a counted section: any section of the term or, for staff who are
+    /// limited to subjects, one of these subjects.
     students: usize,
     /// The number of students who would miss a section of their plans if seats were given out in the order in which
     /// windows open, and by username within a window. It considers seats only; a rehearsal also evaluates the rules.
@@ -63,7 +64,8 @@ struct DemandResponse {
 #[derive(Serialize, ToSchema)]
 struct SectionDemand {
     section: SectionId,
-    /// The number of plans that contain it, without those of students who have a seat in it or are offered one.
+    /// The number of plans that contain it, not as an alternate, without those of students who have a seat in it or are
+    /// offered one.
     plans: usize,
     /// The number of seats that a student can take now.
     seats: u32,

@@ -87,7 +87,7 @@ pub async fn erase(
     let record = privacy.record_of(&user).await?;
     let mut terms: Vec<TermId> = record.registrations.into_iter().map(|(term, _)| term).collect();
     terms.extend(record.attempt_terms);
-    // Acknowledgements and entries that are still queued, and those of open disclosure windows, have the username.
+    // Queued acknowledgements, queued audit entries, and the entries of open disclosure windows have the username.
     live.acks.flush().await;
     audit.finish().await;
     let pseudonym = pseudonym()?;

@@ -50,7 +50,7 @@ impl Problem {
     pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::BadRequest, detail)
     }
-    /// Returns a problem with status 422: the value of `field` is out of range or unknown.
+    /// Returns a problem with status 422: the value of `field` is out of range, unknown or missing.
     pub fn invalid(field: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::Invalid, detail).field(field)
     }

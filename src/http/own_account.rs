@@ -29,7 +29,7 @@ use crate::store::accounts::Account;
 
 /// The longest code that is read, in characters: more than a recovery code with its hyphens and some spaces.
 pub(super) const CODE_CHARS_MAX: usize = 40;
-/// The modules around a QR code that must be empty (ISO/IEC 18004).
+/// The width of the empty margin that a QR code needs on each side, in modules (ISO/IEC 18004).
 const QR_MARGIN: usize = 4;
 
 /// The operations of this file.

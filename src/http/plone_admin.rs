@@ -142,7 +142,7 @@ struct PullState {
     #[schema(nullable = false)]
     reason: Option<TextCode>,
     counts: PullCounts,
-    /// Items that could not be read or applied, at most 100.
+    /// Items that the last complete pull could not read or apply, at most 100.
     #[schema(max_items = 100)]
     problems: Vec<UnreadItem>,
     problems_total: u64,

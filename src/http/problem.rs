@@ -45,7 +45,7 @@ pub enum ProblemCode {
     UnsupportedMediaType,
     /// The request asks for a version of the WebSocket protocol that is not supported.
     UpgradeRequired,
-    /// A value is well-formed, but out of range or unknown.
+    /// A value is well-formed, but out of range or unknown, or a required value is missing.
     Invalid,
     /// Too many requests, or too many failed sign-ins.
     RateLimited,
@@ -302,8 +302,8 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub waitlisted: Option<u32>,
-    /// The receipt of the decision about a registration or drop: in every refusal, and in `not_found` if the term
-    /// exists.
+    /// The receipt of the decision about a registration or drop: in every refusal, in `swap_refused`, and, if the term
+    /// exists, in `not_found` and in `invalid` for a section among the waitlist choices.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub receipt: Option<ReceiptResponse>,

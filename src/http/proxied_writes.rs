@@ -23,7 +23,7 @@ pub(super) struct ForwardedWrite {
     req: HttpRequest,
     audit: Data<Audit>,
     caller: Option<Caller>,
-    /// The user whom Plone's own sign-in names, at Plone's own origin.
+    /// The user whom Plone's own sign-in names in the request; `None` for a user of the hub.
     plone_user: Option<String>,
     outcome: Option<Result<u16, NoResponse>>,
     is_recorded: bool,

@@ -107,8 +107,8 @@ async fn accept_at_hub(proxy: &PloneProxy, req: &HttpRequest) -> Result<Accepted
     }
 }
 
-/// Middleware between [`crate::http::request_id::request_id`] and [`crate::http::auth::identify`]: forwards requests to
-/// Plone's own origin to Plone. The hub serves nothing of its own there.
+/// Middleware between [`crate::http::request_id::request_id`] and [`crate::http::auth::identify`]: forwards to
+/// Plone the requests that arrive at Plone's own origin. The hub serves nothing of its own there.
 ///
 /// # Errors
 /// Those of the inner services.

@@ -1,5 +1,5 @@
 //! Parameters in the query string and the path. As for bodies, an error names its parameter: 400 when it cannot be
-//! decoded or has the wrong type, 422 when it is out of range. Unknown query parameters are ignored.
+//! decoded or has the wrong type, 422 when its value is out of range or unknown. Unknown query parameters are ignored.
 
 use std::ops::RangeInclusive;
 

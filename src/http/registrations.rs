@@ -69,7 +69,7 @@ pub(super) struct RegistrationResponse {
     credits: Option<Credits>,
     /// When this status began.
     at: Timestamp,
-    /// The receipt of the request; only in the reply to it.
+    /// The receipt of the request; only in the response to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     receipt: Option<ReceiptResponse>,

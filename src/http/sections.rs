@@ -280,7 +280,7 @@ fn snapshots(model: &ReadModel, term: Option<&TermId>) -> Result<Vec<Arc<Snapsho
     }
 }
 
-/// Returns a number that increases with each commit of any term.
+/// Returns a number that increases with each commit that changes one of the terms.
 fn version(snapshots: &[Arc<Snapshot>]) -> u64 {
     snapshots.iter().map(|s| s.seq + 1).sum()
 }

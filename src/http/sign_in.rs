@@ -172,8 +172,8 @@ struct TicketResponse {
     ticket: String,
 }
 
-/// Returns the detail of a sign-in whose credentials were rejected. The audit trail does not record sign-ins that were
-/// never checked.
+/// Returns the detail of a refused sign-in for the audit trail; `None` if the trail does not record it, because the
+/// credentials were not checked or only the code is missing.
 fn failed_attempt(error: &SignInError) -> Option<AuditDetail> {
     Some(match error {
         SignInError::BadCredentials => AuditDetail::WrongCredentials,

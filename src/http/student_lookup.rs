@@ -77,7 +77,7 @@ fn scope<'a>(user: &'a UserName, model: &ReadModel) -> Scope<'a> {
     Scope::Student { name: user.as_str(), subjects: subjects_of(user, model) }
 }
 
-/// Returns the students who match and whom the caller may see: one more than a page has, if there are that many.
+/// Returns students who match and whom the caller may see: at least one more than a page has, if there are that many.
 async fn search(
     store: &dyn StudentStore,
     caller: &Caller,

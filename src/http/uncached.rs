@@ -28,8 +28,8 @@ const BUILDS_MAX: usize = 2;
 const WAITING_MAX: usize = 500;
 /// The longest wait for a build, and for memory. After it, the request is rejected.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// Memory of the responses to one kind of requester that are built and not sent yet, in bytes: seven lists of all
-/// sections of a large term.
+/// Maximum memory of the responses to one kind of requester that are built and not sent yet, in bytes: seven lists of
+/// all sections of a large term.
 const BYTES_MAX: u32 = 16 * 1024 * 1024;
 
 /// The kind of requester. Visitors have bounds of their own, so that they cannot block users who are signed in.
@@ -72,7 +72,7 @@ impl UncachedResponses {
     ///
     /// # Errors
     /// `rate_limited` when the requester exceeds its limit; `overloaded` when too many requests wait, or when no build
-    /// or no memory is free within [`WAIT_MAX`].
+    /// or no memory is free within [`WAIT_MAX`]; `internal` when `build` panics.
     pub async fn respond<F>(&self, request: &HttpRequest, by: Requester, build: F) -> Result<HttpResponse, Problem>
     where
         F: FnOnce() -> Encoded + Send + 'static,

@@ -30,7 +30,7 @@ pub(super) struct Known {
 /// The last attempts to read.
 #[derive(Debug, Default)]
 struct Attempts {
-    /// The last failed attempt.
+    /// The last attempt, if it failed.
     failed: Option<(Instant, SsoError)>,
     /// The last attempt because of an unknown key.
     for_key_at: Option<Instant>,

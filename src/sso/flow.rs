@@ -132,8 +132,8 @@ impl Flows {
         Some(URL_SAFE_NO_PAD.encode(sealed))
     }
 
-    /// Decrypts the cookie of a sign-in at `provider` that ends with `state`. Returns `None` if the cookie is not that
-    /// of such a sign-in, is too old, or was used before. It cannot be used again.
+    /// Ends a sign-in: decrypts its cookie, which cannot be used again. Returns `None` if the cookie is not that of a
+    /// sign-in at `provider` with this `state`, is too old, or was used before.
     #[must_use]
     pub fn end(&self, cookie: &str, provider: &str, state: &str, now: Timestamp) -> Option<Flow> {
         let sealed = URL_SAFE_NO_PAD.decode(cookie).ok()?;

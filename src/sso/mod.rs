@@ -58,8 +58,8 @@ pub struct Person {
     pub id_token: Option<SecretString>,
 }
 
-/// Returns the user of Plone with exactly this id; `None` if it would be normalized, because it would then be the id of
-/// another user.
+/// Returns the user of Plone with exactly this id; `None` if the id is not a username, or if normalization would change
+/// it into the id of another user.
 fn exact_name(id: &str) -> Option<UserName> {
     UserName::parse(id).ok().filter(|name| name.as_str() == id)
 }
@@ -82,7 +82,7 @@ pub enum SsoError {
     /// The user or the provider has refused the sign-in.
     #[error("refused by the provider: {0}")]
     Denied(String),
-    /// The ID token is not valid.
+    /// An ID token, the claims that complete it, or a logout token is not valid.
     #[error("invalid ID token: {0}")]
     InvalidToken(String),
     /// The provider states no usable username.

@@ -24,7 +24,7 @@ const ABSENT: &str = "(null)";
 /// The claim with the groups; the header may have another name.
 const GROUPS: &str = "groups";
 
-/// Why headers do not identify a user. The texts are for the log and the audit trail.
+/// Why headers do not identify a user. The texts are for the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
     /// The connection comes from an address other than the web server's.

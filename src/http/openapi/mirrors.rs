@@ -161,7 +161,7 @@ struct ImportTask {
     /// Why it failed, if `errors` does not give the reason.
     #[schema(required)]
     message: Option<String>,
-    /// The `code` of `message`.
+    /// The code of `message` and the values in it, as `code` and `args`.
     #[schema(nullable = false, value_type = Option<Object>)]
     reason: Option<String>,
     /// The term, once it is known.
