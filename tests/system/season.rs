@@ -29,7 +29,7 @@ const PLANNED: usize = 4;
 /// The number of sections that many students want.
 const POPULAR: usize = 6;
 /// One in this many students is in the group that registers first.
-const HONOURS_EVERY: usize = 5;
+const HONORS_EVERY: usize = 5;
 /// One in this many students has a hold.
 const HOLD_EVERY: usize = 12;
 
@@ -165,7 +165,7 @@ impl Season {
     fn state_facts(&self) {
         let mut csv = "user,groups,credit_limit,completed,holds,office\n".to_owned();
         for (number, (name, _)) in self.students.iter().enumerate() {
-            let group = if number.is_multiple_of(HONOURS_EVERY) { "honors" } else { "" };
+            let group = if number.is_multiple_of(HONORS_EVERY) { "honors" } else { "" };
             let hold = if number % HOLD_EVERY == HOLD_EVERY - 1 { "Unpaid fee,Bursar" } else { "," };
             writeln!(csv, "{name},{group},18,MATH 100: B,{hold}").expect("text");
         }
@@ -414,7 +414,7 @@ fn a_season_stays_consistent_from_the_import_to_the_exports() {
 
     let everyone = season.everyone();
     let (first, others): (Vec<usize>, Vec<usize>) =
-        everyone.into_iter().partition(|student| student.is_multiple_of(HONOURS_EVERY));
+        everyone.into_iter().partition(|student| student.is_multiple_of(HONORS_EVERY));
     let early = season.register(&first);
     assert!(early.contains_key("enrolled") && !early.contains_key("registration_closed"), "{early:?}");
     let closed = season.register(&others);

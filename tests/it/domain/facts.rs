@@ -35,7 +35,7 @@ fn a_personal_window_takes_precedence_over_group_and_term() {
     let table = [
         ("no facts", None, 100, CLOSES),
         ("no group", Some(groups(&["band"])), 100, CLOSES),
-        ("a group in another case", Some(groups(&["HONOURS"])), 50, CLOSES),
+        ("a group in another case", Some(groups(&["HONORS"])), 50, CLOSES),
         ("the group that opens first", Some(groups(&["honors", "veterans"])), 20, 60),
         ("a personal time after the term's", Some(personal(Some(200), None, groups(&[]))), 200, CLOSES),
         ("a personal time and a group", Some(personal(Some(30), Some(40), groups(&["veterans"]))), 30, 40),

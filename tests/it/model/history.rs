@@ -304,7 +304,7 @@ fn any_facts() -> impl Strategy<Value = Command> {
     let holds = prop_oneof![3 => Just(Vec::new()), 2 => vec(blocks, 1..3)].prop_map(|holds| {
         holds.iter().enumerate().map(|(at, blocks)| hold(&at.to_string(), blocks)).collect::<Vec<_>>()
     });
-    let groups = proptest::sample::subsequence(vec!["HONOURS", "veterans"], 0..=2);
+    let groups = proptest::sample::subsequence(vec!["HONORS", "veterans"], 0..=2);
     let place = (option::weighted(0.5, Just("Art".into())), option::weighted(0.5, Just("North".into())));
     let times = (option::weighted(0.2, -50i64..150), option::weighted(0.1, 50i64..300));
     let limit = option::weighted(0.4, proptest::sample::select(&[0u32, 3_000, 6_000][..]));
