@@ -157,7 +157,8 @@ impl Timetable {
     }
 
     /// Books a time, a room and an instructor for a section of a course, or for its lab section if `lab` is set. If
-    /// there is no free combination, the section has none of them yet.
+    /// there is no free combination, the section has none of them yet. An online section has only an instructor, who is
+    /// not booked, and a section to be arranged has none of them.
     pub(super) fn place_section(&mut self, course: &Course, lab: bool) -> Placement {
         let mut instructors = instructors_of(course.code);
         let first = self.random.below(instructors.len());

@@ -36,7 +36,7 @@ pub(super) struct Found {
 
 /// The names of the columns in the list of all errors.
 pub(super) const COLUMNS: [&str; 4] = ["line", "column", "value", "message"];
-/// The names in Spanish.
+/// The names of these columns in Spanish.
 pub(super) const SPANISH_COLUMNS: [&str; 4] = ["línea", "columna", "valor", "problema"];
 
 /// Returns the path of the list of all errors in Spanish, beside the one in English.

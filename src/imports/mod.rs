@@ -72,7 +72,7 @@ use task::{Live, Unstored};
 pub const QUEUE_MAX: usize = 4;
 /// The maximum number of uploads on disk: those of queued and running imports, and a few that are being received.
 pub const UPLOADS_MAX: usize = QUEUE_MAX + 4;
-/// The last line that can be the header. The beginnings of all lines above it are held in memory.
+/// The last line that can be the header. The lines above it are held in memory: of a schedule, only their beginnings.
 pub const HEADER_LINE_MAX: u64 = 1_000;
 /// The `nice` value of the import thread, relative to the rest of the hub.
 const NICENESS: i32 = 10;
@@ -366,8 +366,8 @@ impl Imports {
     /// Queues a completely received upload, and returns the task's id.
     ///
     /// # Errors
-    /// When the upload is empty, the map is invalid, the profile does not exist, the queue is full, or the store or the
-    /// file system fails.
+    /// When the upload is empty, the map is invalid, the profile does not exist, the queue is full or closed, or the
+    /// store or the file system fails.
     pub async fn submit(&self, upload: Upload, options: ImportOptions, by: &UserName) -> Result<String, ImportError> {
         let deps = &self.inner.deps;
         self.check_map_of(options.kind, &options.map).map_err(ImportError::Map)?;
@@ -433,7 +433,8 @@ impl Imports {
         self.task(id).await
     }
 
-    /// Cancels the queued and running imports into a term. Returns whether there are none.
+    /// Cancels the queued and running imports into a term, unless they are being applied. Returns whether no import into
+    /// the term is queued or running.
     #[must_use]
     pub fn cancel_in(&self, term: &TermId) -> bool {
         let all: Vec<_> = self.inner.live().values().cloned().collect();

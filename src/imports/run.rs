@@ -37,8 +37,8 @@ const PROGRESS_PAUSE: Duration = Duration::from_millis(200);
 const ATTEMPTS_MAX: usize = 40;
 /// The pause between two attempts.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
-/// The maximum pause after a chunk. The pause is as long as the write took, so that an import uses at most half of the
-/// writer's time.
+/// The maximum pause after a chunk. The pause is as long as the write took, up to this maximum, so that other writes
+/// come between the chunks.
 const CHUNK_PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// Why an import ends without having been applied completely, as far as the hub can tell.

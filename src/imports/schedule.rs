@@ -108,10 +108,10 @@ pub enum ScheduleError {
     Scratch(String),
 }
 
-/// Receives the progress; returns whether to continue.
+/// A function that receives the progress and returns whether to continue.
 pub type Watch<'a> = dyn FnMut(ScheduleProgress) -> bool + 'a;
 
-/// Reads schedule files. It blocks the thread on which it runs.
+/// A reader of schedule files. It blocks the thread on which it runs.
 pub trait ScheduleReader: Send + Sync {
     /// Checks a map of column names.
     ///
@@ -135,7 +135,7 @@ pub trait ScheduleReader: Send + Sync {
 
 /// The result of reading a file. It may be larger than memory, so contents are passed to visitors one by one.
 pub trait Schedule {
-    /// Returns the term of the sections; `None` if the file contains events or is rejected.
+    /// Returns the term of the sections; `None` if the file has no sections, or is rejected before they are merged.
     fn term(&self) -> Option<&TermId>;
     /// Returns whether the file contains events instead of sections.
     fn contains_events(&self) -> bool;

@@ -15,7 +15,8 @@ use crate::store::shared_tasks::SharedTasks;
 
 /// Time between two reads while this hub waits until another one has cancelled an import.
 const CANCELLATION_PAUSE: Duration = Duration::from_millis(100);
-/// The maximum number of these reads. The other hub looks for cancellations every second.
+/// The maximum number of reads while this hub waits until another one has cancelled an import. The other hub looks for
+/// cancellations every second.
 const CANCELLATION_READS_MAX: usize = 30;
 
 /// Where the list of all errors of an import is.

@@ -137,7 +137,7 @@ pub(super) async fn run(job: &PloneJob, users: u32, seconds: u32, control: &RunC
     Ok(())
 }
 
-/// Runs all students until the deadline. Returns the results without the numbers of seats.
+/// Runs all students until the deadline. Returns the results without those that need Plone's final count.
 async fn run_students(load: &Rc<SharedLoad>, users: u32, control: &RunControl<'_>) -> Result<Row, RunFailure> {
     let started = Instant::now();
     let row = || {
@@ -169,7 +169,8 @@ async fn run_students(load: &Rc<SharedLoad>, users: u32, control: &RunControl<'_
     }
 }
 
-/// Reads the item until the deadline. The first time that a seat is free, takes it by writing back the increased count.
+/// Reads the item until the deadline. If a seat is free and the student has none, tries to take it by writing back the
+/// increased count.
 async fn run_student(load: Rc<SharedLoad>) {
     let mut connection = Connection::new(load.peer.clone());
     let mut has_seat = false;

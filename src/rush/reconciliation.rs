@@ -11,11 +11,12 @@ use crate::rush::report::HotSection;
 pub(super) struct ExpectedSeats {
     /// Seats that the hub confirmed and that the student has not dropped since.
     pub(super) confirmed: BTreeSet<usize>,
-    /// Sections for which a response was lost: the student may or may not have the seat.
+    /// Sections for which a response was lost or unexpected: the student may or may not have the seat.
     pub(super) uncertain: BTreeSet<usize>,
 }
 
-/// The numbers of seats in a run, summed over all students. See [`Row`](crate::rush::report::Row) for the fields.
+/// The numbers of seats in a run, summed over all students or sections. See [`Row`](crate::rush::report::Row) for the
+/// fields.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reconciliation {
     pub(super) confirmed: u64,

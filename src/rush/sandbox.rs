@@ -51,7 +51,7 @@ const HOT_FROM: u32 = 10_001;
 const QUIET_FROM: u32 = 20_001;
 /// Interval at which the removal of a sandbox checks whether imports into it have ended.
 const IMPORT_POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// Maximum number of these checks, after which the sandbox is removed anyway.
+/// Maximum number of checks whether imports into a sandbox have ended, after which it is removed anyway.
 const IMPORT_POLLS_MAX: u32 = 200;
 
 /// Why a sandbox could not be reserved or opened.
@@ -103,7 +103,7 @@ struct Slot {
     is_open: bool,
 }
 
-/// Opens and removes sandboxes.
+/// The part of the hub that opens and removes sandboxes.
 pub struct Sandboxes {
     deps: SandboxDeps,
     lease: SandboxLease,
@@ -139,7 +139,7 @@ impl Sandboxes {
         Ok(())
     }
 
-    /// Returns false if a hub has a sandbox.
+    /// Removes the sandboxes of hubs that have ended. Returns false, and removes none, if a hub has a sandbox.
     async fn try_remove_abandoned(&self) -> Result<bool, StoreError> {
         let _removing = self.lifecycle.lock().await;
         if self.slot.lock().is_some() || !self.lease.take().await? {

@@ -15,7 +15,7 @@ const ATTEMPTS_MAX: usize = 11;
 /// The pause between two attempts.
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Takes the lease of demonstrations for this hub, renews it, and releases it.
+/// The lease of demonstrations at this hub, which takes, renews and releases it.
 pub(super) struct SandboxLease {
     store: Arc<dyn LeaseStore>,
     held: Mutex<Option<(Fence, AbortHandle)>>,

@@ -120,7 +120,7 @@ impl Recognition {
         }
     }
 
-    /// Joins first and last name of the instructor.
+    /// Joins the instructor's first and last name, if no column has the whole name.
     fn join_names(&mut self) {
         if let (None, Some(first), Some(last)) =
             (self.at.get(&Column::Instructor), self.at.get(&Column::FirstName), self.at.get(&Column::LastName))
@@ -154,7 +154,7 @@ impl Recognition {
     }
 
     /// Returns columns of weekdays with the days of a repeated `T` and `S` by their position in the week, which begins
-    /// with `M`: the second `T` is Thursday; of two `S`, the one before `M` and the one after a Saturday are Sunday.
+    /// with `M`: the second `T` is Thursday; of two `S`, the one before `M` or after a Saturday is Sunday.
     fn by_position(&self, named: &[(u8, usize)]) -> Vec<(u8, usize)> {
         const MONDAY: u8 = 0;
         const TUESDAY: u8 = 1;

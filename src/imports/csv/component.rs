@@ -35,7 +35,7 @@ const TITLE_WORDS: [(&str, &str); 6] = [
     ("clinical", "clinical"),
 ];
 
-/// Parses a component, in lower case; `None` for a blank cell.
+/// Parses a component, and returns its name in lower case; `None` if it is not known yet.
 pub(super) fn parse(cell: &str) -> Result<Option<String>, FindingKind> {
     let Some(text) = text::text(cell)? else { return Ok(None) };
     let lower = text.to_lowercase();

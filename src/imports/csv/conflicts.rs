@@ -54,7 +54,7 @@ const NOT_ROOMS: [&str; 24] = [
     "STAFF",
     "APPT",
 ];
-/// Beginnings of such words.
+/// Beginnings of words in a location that show that it is not a room.
 const NOT_ROOM_PREFIXES: [&str; 6] = ["ONLINE", "ARRANG", "ANNOUNC", "ASYNC", "APPOINT", "UNASSIGN"];
 /// Phrases in a location that show that it is not a room.
 const NOT_ROOM_PHRASES: [&str; 8] =
@@ -184,7 +184,7 @@ impl SectionUses {
     }
 }
 
-/// Lists the first of a section's instructors.
+/// Lists the names of at most [`NAMED_INSTRUCTORS_MAX`] of a section's instructors.
 fn shown_instructors(instructors: &[(String, &str)]) -> String {
     let named: Vec<&str> = instructors.iter().take(NAMED_INSTRUCTORS_MAX).map(|(_, name)| *name).collect();
     named.join("; ") + if instructors.len() > NAMED_INSTRUCTORS_MAX { "; …" } else { "" }
@@ -229,7 +229,8 @@ pub(super) fn sweep(
     sweep.finish()
 }
 
-/// Returns the first `limit` conflicts: pairs in order of line, then groups of pairs, the largest first.
+/// Returns the first `limit` conflicts: pairs in order of line, then groups of pairs by room, then groups by
+/// instructor, the largest of each first.
 pub(super) fn first(scratch: &Scratch, limit: u64) -> Result<Vec<Conflict>, ScheduleError> {
     let mut conflicts = pairs(scratch)?;
     conflicts.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

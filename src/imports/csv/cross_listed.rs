@@ -34,7 +34,8 @@ pub(super) fn is_text(row: &Row) -> bool {
 }
 
 /// Puts sections that name each other into one group, named after the alphabetically first of them. Visits the lines
-/// of rows whose seats are not shared: they name a section that does not list others, or state no combined capacity.
+/// of rows whose seats may not be shared: those that are in no group, name a section that is not found, or state no
+/// combined capacity.
 pub(super) fn name_groups(
     scratch: &Scratch,
     f: &mut dyn FnMut(u64) -> Result<(), ScheduleError>,
@@ -182,7 +183,7 @@ fn outside_parentheses(cell: &str) -> String {
     text
 }
 
-/// Sets of rows, each with the number of its first row.
+/// Disjoint sets of rows: for each row, an earlier row of its set, or the row itself if it is the first.
 struct Groups(Vec<usize>);
 
 impl Groups {

@@ -1,9 +1,9 @@
 //! Writes sections as a schedule file, and reads the rows of such a file so that importing it again changes nothing.
 //!
-//! A file has one row for each meeting, with the section's fields in each of them. Its rows are recognized by their
-//! column `id`. Their texts are read as written, while those of other files are interpreted: a title `TBA` of a section
-//! stays, and no component is inferred. Staff may have edited the file with a spreadsheet, so times, dates and numbers
-//! are read in every form, and a row without an `id` is read like that of any other file.
+//! A section has one row for each of its meetings, at least one, with its fields in each row. The rows are recognized
+//! by their column `id`. Their texts are read as written, while those of other files are interpreted: a title `TBA`
+//! of a section stays, and no component is inferred. Staff may have edited the file with a spreadsheet, so times,
+//! dates and numbers are read in every form, and a row without an `id` is read like that of any other file.
 
 use jiff::civil::{Date, Time};
 

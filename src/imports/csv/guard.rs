@@ -20,7 +20,7 @@ pub(super) const RECORD_BYTES_MAX: u64 = 256 * 1024;
 pub(super) struct Unreadable {
     /// The line at which the record, or the unclosed quoted cell, starts.
     pub(super) line: u64,
-    /// Whether the position is in a quoted cell.
+    /// Whether reading stopped in a quoted cell.
     pub(super) in_quotes: bool,
 }
 

@@ -43,7 +43,8 @@ impl Input {
         Self::open_kind(file, scratch, options, (&score, true), watch)
     }
 
-    /// Opens a file as [`Self::open`] does. `score` returns the number of known columns in the header among the first rows.
+    /// Opens a file as [`Self::open`] does, but not a OneRoster bundle. `score` returns the number of known columns
+    /// in the header among the first rows.
     pub(super) fn open_with(
         file: &Path,
         scratch: &Path,

@@ -5,7 +5,7 @@ use crate::imports::finding_kind::FindingKind;
 
 /// Words in parentheses that mark the role of an instructor, as Banner and other systems write them after the name.
 const ROLES: [&str; 8] = ["p", "s", "primary", "secondary", "instructor", "pi", "ta", "lead"];
-/// Stands for a removed mark of a role, after which another name may follow.
+/// The character in place of a removed mark of a role, after which another name may follow.
 const MARK: char = '\u{1}';
 
 /// Parses the names of instructors; `None` if no instructor is named.

@@ -224,7 +224,7 @@ pub(super) fn each_section(
     Ok(())
 }
 
-/// Returns one section; `None` if the file has none with this CRN, or a row of it is rejected.
+/// Returns one section; `None` if the file has none with this CRN that can be imported.
 pub(super) fn section(scratch: &Scratch, term: &TermId, crn: &Crn) -> Result<Option<FileSection>, ScheduleError> {
     let mut statement = scratch.db.prepare_cached("SELECT body FROM section WHERE crn = ?")?;
     let body: Option<String> = statement.query_row([crn.as_str()], |row| row.get(0)).optional()?;

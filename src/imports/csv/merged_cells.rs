@@ -7,7 +7,7 @@ use crate::imports::csv::course;
 
 /// The columns whose cells are merged.
 const MERGED: [Column; 5] = [Column::Subject, Column::Number, Column::Course, Column::Title, Column::Credits];
-/// Those of them that name the course.
+/// The columns among [`MERGED`] that name the course.
 const OF_COURSE: [Column; 3] = [Column::Subject, Column::Number, Column::Course];
 
 /// The cells of the last row that may be merged with those below.

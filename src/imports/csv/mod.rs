@@ -89,7 +89,7 @@ pub const EVENTS_MAX: u64 = 10_000;
 /// The maximum number of errors reported for a file. Reading stops there.
 pub const ERRORS_MAX: u64 = 100_000;
 
-/// Reads schedules from CSV files and spreadsheets. The college can configure additional column names.
+/// A reader of schedules in CSV files and spreadsheets. The college can configure additional column names.
 #[derive(Debug, Default)]
 pub struct CsvSchedules {
     extra: ExtraNames,

@@ -50,8 +50,9 @@ pub(super) fn is_crn(cell: &str) -> bool {
     !cell.is_empty() && cell.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Checks that a record has no cells beyond those of the header, and that its cells contain text. Missing cells at its
-/// end are blank, unless a column that each row needs is among them.
+/// Checks that a record has no text beyond the cells of the header, and no control characters in the cells to import.
+/// Otherwise adds an error and returns false. Missing cells at its end are blank, unless a column that each row needs
+/// is among them.
 pub(super) fn is_well_formed(cells: &mut Cells<'_>, record: &csv::StringRecord, header: &Header) -> bool {
     let expected = header.names().len();
     let extra = record.iter().skip(expected).any(|cell| !cell.trim().is_empty());

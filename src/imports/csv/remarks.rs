@@ -12,7 +12,8 @@ const REMARKS_MAX: usize = 500;
 const LINES_MAX: usize = 10;
 /// The maximum number of cells of a column that are not imported and get a warning each.
 const NOT_IMPORTED_MAX: usize = 10;
-/// The codes of the warnings about such cells. Within a column, these warnings differ only in the cell.
+/// The codes of the warnings about cells that are not imported. Within a column, these warnings differ only in the
+/// cell.
 const NOT_IMPORTED_CODES: [&str; 2] = ["not_imported", "prerequisites_form"];
 
 /// A warning about many rows.

@@ -9,7 +9,7 @@ use crate::imports::csv::guard::{RecordGuard, RecordLines, Unreadable};
 use crate::imports::schedule::ScheduleError;
 use crate::imports::spreadsheet::sheet::SheetCopy;
 
-/// Reads the records of a file or a sheet.
+/// A reader of the records of a file or a sheet.
 pub(super) struct Records {
     reader: csv::Reader<Box<dyn Read>>,
     sheet: Option<SheetRows>,

@@ -11,7 +11,7 @@ pub(super) enum FileStatus {
     Tentative,
 }
 
-// A lone `C` is closed in one system and cancelled in another; see [`LetterC`].
+// A lone `C` is in none of these lists: it is closed in one system and cancelled in another; see [`LetterC`].
 const ACTIVE_WORDS: [&str; 9] =
     ["active", "open", "closed", "full", "waitlist", "waitlisted", "available", "restricted", "permission"];
 const ACTIVE: [&str; 15] = [

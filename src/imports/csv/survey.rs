@@ -190,8 +190,8 @@ pub(super) fn survey(
     }))
 }
 
-/// Reads the first rows: those up to the header, and as many below it as are surveyed. Of the rows above a chosen header
-/// line, only the start of their text remains, so that they cannot fill memory.
+/// Reads the first [`HEADER_ROWS_MAX`] rows or, if a header line is chosen, as many from it on, and the rows above
+/// it. Of these, only the start of their text remains, so that they cannot fill memory.
 fn first_rows(
     source: &RecordSource<'_>,
     header_line: Option<u64>,

@@ -62,7 +62,7 @@ const UNSCHEDULED: [&str; 36] = [
     "remote",
     "virtual",
 ];
-/// The maximum length of such a phrase, in characters. Longer text is a note.
+/// The maximum length of a phrase that means that days or times are not set, in characters. Longer text is a note.
 const PHRASE_CHARS_MAX: usize = 60;
 
 /// Returns whether a trimmed cell means "not known yet".

@@ -22,8 +22,8 @@ const ENTRIES_MAX: usize = 10_000;
 pub(super) const UNPACKED_MAX: u64 = 256 * 1024 * 1024;
 /// The maximum size of the texts of cells that a workbook shares, in bytes. They are held in memory.
 const STRINGS_BYTES_MAX: u64 = 96 * 1024 * 1024;
-/// The maximum number of tags in them: four for each of 1,500,000 texts. A workbook of 50,000 rows has at most a
-/// million texts.
+/// The maximum number of tags in the texts that a workbook shares: four for each of 1,500,000 texts. A workbook of
+/// 50,000 rows has at most a million texts.
 const STRINGS_TAGS_MAX: u64 = 6_000_000;
 /// The maximum size of the parts that describe the workbook, in bytes. They are held in memory, and have a few KiB.
 const DESCRIPTION_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -186,7 +186,7 @@ struct Scanned {
     bytes: u64,
     /// The number of `<`.
     tags: u64,
-    /// The largest distance between two of them.
+    /// The length of the longest stretch without a `<`, in bytes.
     token: u64,
     /// The number of merged ranges.
     merges: u64,

@@ -168,7 +168,7 @@ fn check_dimensions(record: &Record<'_>) -> Result<(), Stop> {
 /// Maximum number of bytes of UTF-8 in the text of a cell, which has up to 32,767 characters.
 const CELL_TEXT_MAX: u64 = 3 * 32_767;
 
-/// Reads the table of shared texts, which may span several records.
+/// A reader of the table of shared texts, which may span several records.
 struct Strings<'b> {
     parts: &'b [&'b [u8]],
     at: usize,

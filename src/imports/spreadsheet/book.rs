@@ -21,7 +21,8 @@ const COLUMNS_MAX: usize = 16_384;
 /// The maximum size of the text of a row, in bytes. Real rows have a few thousand.
 const ROW_BYTES_MAX: usize = 256 * 1024;
 
-/// Receives a row: its number, counted from 1, and its cells without trailing blank ones. Returns whether to continue.
+/// A function that receives a row: its number, counted from 1, and its cells without trailing blank ones. It returns
+/// whether to continue.
 pub(super) type EachRow<'a> = dyn FnMut(u64, &[String]) -> Result<bool, Stop> + 'a;
 
 /// An open workbook.
@@ -146,7 +147,7 @@ fn range_rows(range: &Range<Data>, rows: &mut Rows<'_, '_>) -> Result<(), Stop> 
     rows.end_row().map(drop)
 }
 
-/// Collects cells, in order, into rows.
+/// A collector of cells, in order, into rows.
 struct Rows<'r, 'f> {
     fill: Fill,
     /// The number of the current row, counted from 0.
@@ -198,8 +199,8 @@ impl Rows<'_, '_> {
     }
 }
 
-/// Repeats the value of cells that are merged over several rows in each of these rows, as a person reads them. Cells that
-/// are merged over several columns have their value in the first of them.
+/// The values of cells that are merged over several rows, to be repeated in each of these rows, as a person reads them.
+/// Cells that are merged over several columns have their value in the first of them.
 struct Fill {
     /// The first row, the last row and the column of each, in order of rows.
     merges: Vec<(u32, u32, usize)>,

@@ -21,11 +21,11 @@ mod tests;
 
 use crate::imports::schedule::ScheduleError;
 
-/// Called regularly during long work. Fails if the import was cancelled.
+/// A function that is called regularly during long work. It fails if the import was cancelled.
 pub(in crate::imports) type Tick<'a> = dyn FnMut() -> Result<(), ScheduleError> + 'a;
 
 /// The maximum number of cells of all sheets of a workbook whose format calamine holds in memory (`.xls`, `.ods`): 50,000
 /// rows of 40 columns. A cell needs up to 150 bytes.
 const MEMORY_CELLS_MAX: u64 = 2_000_000;
-/// The maximum size of the text in them, in bytes.
+/// The maximum size of the text of all sheets of a workbook whose format calamine holds in memory, in bytes.
 const MEMORY_TEXT_MAX: u64 = 64 * 1024 * 1024;

@@ -72,7 +72,7 @@ impl<'r> Row<'r> {
     }
 }
 
-/// Reads at most a number of bytes, and fails if there are more.
+/// A reader of at most a number of bytes, which fails if there are more.
 struct Bounded<R> {
     source: R,
     left: u64,

@@ -235,7 +235,8 @@ fn classes(files: &mut Files<'_, '_>, roster: &mut Roster, known: &mut Known) ->
     })
 }
 
-/// Reads the people. The students are those with the role in the file of roles, or in version 1.1 in a column.
+/// Reads the people. The students are those with the role `student` in the file of roles or, without that file, in the
+/// column `role` of version 1.1.
 fn people(
     files: &mut Files<'_, '_>,
     has_role_column: bool,
