@@ -1,5 +1,5 @@
-//! The settings of single sign-on: rows of the table of settings, and the settings of `[auth.oidc.NAME]`, whose names
-//! the college chooses.
+//! The settings of single sign-on: rows of the table of settings, and the settings of the sections `[auth.oidc.NAME]`,
+//! whose names the college chooses.
 
 use std::net::IpAddr;
 

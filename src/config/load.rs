@@ -233,7 +233,7 @@ fn in_style_of(written_as: &str, known: &str) -> String {
 /// The maximum edit distance of a suggested name.
 const DISTANCE_MAX: usize = 3;
 
-/// Returns the known setting whose name is closest to `name`.
+/// Returns the name of a setting that is closest to `name`; `None` if each is farther away than [`DISTANCE_MAX`].
 fn closest_setting(name: &str) -> Option<&'static str> {
     let known = all().map(|s| (strsim::levenshtein(name, s.name), s.name));
     known.min().filter(|(distance, _)| *distance <= DISTANCE_MAX).map(|(_, name)| name)

@@ -1,6 +1,6 @@
 //! The hub's settings: defaults, overridden by a TOML file, overridden by the environment. They are read once at start.
 //!
-//! - [`auth`]: the settings of sign-ins; [`auth_settings`]: their rows of the table of settings
+//! - [`auth`]: the settings of sign-ins; [`auth_settings`]: the rows of single sign-on in the table of settings
 //! - [`bus`]: the transport of events
 //! - [`plone`]: the settings of the college's Plone
 //! - [`privacy`]: retention of data about people

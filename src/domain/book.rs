@@ -86,7 +86,7 @@ impl TermBook {
         self
     }
 
-    /// Inserts or replaces a section, and adds the keys of the pools whose seats may change to `pools`.
+    /// Inserts or replaces a section, and adds to `pools` the keys of the pools whose seats may change.
     fn put(&mut self, state: SectionState, pools: &mut BTreeSet<Box<str>>) {
         let crn = state.section.id.crn.clone();
         self.releases.extend(releases_of(&state).map(|at| (at, crn.clone())));

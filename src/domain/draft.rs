@@ -65,7 +65,7 @@ pub struct Draft<'v> {
     students: HashMap<UserName, Vec<Registration>>,
     facts: BTreeMap<UserName, Option<Arc<StudentFacts>>>,
     changed: BTreeSet<(UserName, Crn)>,
-    /// Queue numbers of students who left a waitlist.
+    /// Former queue numbers of students who left a waitlist, or whose queue number changed.
     left_waitlists: HashSet<u64>,
     /// Students who joined a waitlist, or whose queue number changed.
     joined_waitlists: HashMap<Crn, Vec<WaitlistEntry>>,
@@ -377,8 +377,8 @@ impl<'v> Draft<'v> {
         self.attempts.push(Decided { student, crn, action, result, repeated, position, open });
     }
 
-    /// Records what the waitlist decided: that a student got a seat or an offer, was passed over, or let an offer
-    /// lapse.
+    /// Records what the waitlist decided: that a student got a seat or an offer, left another section for a seat, was
+    /// passed over, or let an offer lapse.
     pub fn note_own(
         &mut self,
         student: &UserName,

@@ -406,8 +406,8 @@ impl TaskReport {
         }
     }
 
-    /// Returns the task for a progress message: long lists are truncated, and details that only the task needs are left
-    /// out.
+    /// Returns the report for a progress message: long lists are truncated, and details that are not about progress are
+    /// left out.
     #[must_use]
     pub fn progress(&self) -> Self {
         Self {

@@ -33,9 +33,9 @@ pub struct Pool {
     pub capacity: u32,
     /// The seats that are neither taken nor reserved for people who wait outside the hub.
     pub free: u32,
-    /// The seats of [`Self::free`] that are reserved for groups of students.
+    /// The free seats of the sections that are reserved for groups of students; possibly more than [`Self::free`].
     pub held: u32,
-    /// The seats that a new student can take in one of the sections.
+    /// The seats that new students can take in all sections together.
     pub open: u32,
 }
 

@@ -143,7 +143,7 @@ pub enum Refusal {
     },
     /// The student would exceed the credit limit.
     CreditLimit {
-        /// The credits of the sections in which the student is enrolled.
+        /// The credits of the sections in which the student is enrolled, or gets a seat earlier in the same decision.
         credits: Credits,
         /// Those credits plus the credits of this section.
         total: Credits,

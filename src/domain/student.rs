@@ -217,7 +217,7 @@ impl CompletedCourse {
     }
 }
 
-/// Returns the rank of a grade: higher is better. `None` for a grade that is not known.
+/// Returns the rank of a passing grade: higher is better. `None` for other grades, such as `F` or `85`.
 fn rank(grade: &str) -> Option<u8> {
     if PASSED.iter().any(|passed| grade.eq_ignore_ascii_case(passed)) {
         return rank("C");

@@ -209,7 +209,7 @@ impl Bridge {
         &self.sign_in
     }
 
-    /// Returns true if Plone has responded, the circuit is closed, and the last read of the announcements succeeded.
+    /// Returns true if Plone has responded, the circuit is closed, and the last read of the announcements did not fail.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         let pool = self.pool();

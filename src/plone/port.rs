@@ -13,7 +13,7 @@ use crate::domain::ids::UserName;
 use crate::domain::event::Event;
 use crate::store::StoreError;
 
-/// A result from Plone, which is ready within the configured timeout.
+/// A result from Plone. An operation may send several requests, each of which ends within the configured timeout.
 pub type PloneFuture<T> = BoxFuture<'static, Result<T, PloneError>>;
 
 /// Why a call to Plone failed. The messages are for the log and for admins. They may contain a status and a shortened
@@ -42,7 +42,7 @@ pub enum PloneError {
     /// Plone has locked the account. Contains Plone's message.
     #[error("Plone has locked the account: {0}")]
     Locked(String),
-    /// The viewer is known but lacks the permission. Plone's status for this is 401, as for unknown viewers.
+    /// The viewer lacks the permission. Plone's status for this is usually 401, as for an invalid token.
     #[error("Plone denied permission")]
     Forbidden,
     /// There is no such item or user.

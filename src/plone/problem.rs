@@ -101,10 +101,10 @@ pub enum ItemProblem {
         /// Plone's status or message.
         why: String,
     },
-    /// The item is locked.
+    /// The item is locked, or another write conflicted with this one.
     #[error("the item is in use in Plone: {why}")]
     Occupied {
-        /// Plone's status or message.
+        /// The reason, in English.
         why: String,
     },
     /// The hub's credentials are wrong.

@@ -274,7 +274,7 @@ pub(super) fn undone_attempts(draft: &mut Draft<'_>) -> Vec<Decided> {
 }
 
 /// Replaces an outcome whose registration changed afterward: a waitlist position may have become a seat, because the
-/// drops of the swap made room for it, and a registration may have ended, because a later section replaced it.
+/// drops of a swap made room for it, and a registration may have ended, because a later section replaced it.
 pub(super) fn update_if_changed(draft: &Draft<'_>, student: &UserName, outcome: &mut RequestOutcome) {
     let RequestOutcome::Done(earlier) = outcome else { return };
     let Some(current) = draft.registration(student, &earlier.crn) else { return };

@@ -79,7 +79,7 @@ fn add_set(draft: &mut Draft<'_>, student: &UserName, adds: &[Add<'_>]) -> Vec<R
 /// The student gets a waitlist position in a section with a free seat if a linked section has only a waitlist position,
 /// so that the student never has a seat in one of them alone.
 fn evaluate(draft: &Draft<'_>, student: &UserName, set: &[Add<'_>]) -> Result<Vec<Goal>, (usize, Refusal)> {
-    // The sets of a batch contain only sections that exist.
+    // A section that does not exist is alone in its set, which is not evaluated here.
     let sections: Vec<&SectionState> = set.iter().filter_map(|add| draft.section(add.crn)).collect();
     let mut goals: Vec<Goal> = sections
         .iter()

@@ -149,7 +149,8 @@ impl Sender {
         Ok(outcome)
     }
 
-    /// Creates the section in Plone. If an item with its short name exists, returns that item unchanged.
+    /// Creates the section in Plone. If an item with its short name exists, returns that item unchanged, or an error if
+    /// it is another section.
     async fn create(&self, entry: &OutboxEntry) -> Result<PloneItem, BridgeError> {
         let id = &entry.section;
         let short_name = format!("{}-{}", id.term, id.crn).to_lowercase();

@@ -206,8 +206,8 @@ mod tests {
 
     #[test]
     fn cookies_with_a_password_or_another_cookie_are_unsafe() {
-        // The first two are tickets whose digests begin with `:!`. The others begin with `6465616e:787878` and with
-        // `6465616e:`, 31 hexadecimal digits and `787878`, in base64.
+        // These two are tickets whose digests begin with `:!`. The passwords below are `6465616e:787878`, and
+        // `6465616e:` with 31 hexadecimal digits and `787878`, in base64 and in several spellings, and an empty one.
         assert!(is_safe_cookie("__ac", "OiHAwcLDxMXGx8jJysvMzc7P0NHS09TV1tfY2drb3N02NTAwYWJjZGRlYW4h"));
         assert!(is_safe_cookie("__ac", "\"OiHAwcLDxMXGx8jJysvMzc7P0NHS09TV1tfY2drb3N02NTAwYWJjZGRlYW4xIQ%3D%3D\""));
         for password in [

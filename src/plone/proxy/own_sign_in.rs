@@ -238,7 +238,7 @@ impl Search {
             (Some(None), Some(_)) => self.escape = Some(Some(byte)),
             (Some(Some(first)), Some(low)) => return self.push(digit(first).unwrap_or(0) * 16 + low),
             (Some(_), None) => {
-                // Not an encoding. The digits before cannot be part of the word.
+                // Not an encoding. The word has no percent sign, and does not begin with a digit.
                 self.matched = 0;
                 return self.step(byte);
             }

@@ -118,7 +118,7 @@ pub(super) fn safe(html: &str, site_url: &str, path: &str) -> String {
 /// Allowed schemes of links other than http and https.
 const CONTACT_SCHEMES: [&str; 2] = ["mailto", "tel"];
 
-/// Top-level names that are used in private networks only (RFC 6761, RFC 6762 appendix G, RFC 8375).
+/// Domain names that are used in private networks only (RFC 6761, RFC 6762 appendix G, RFC 8375).
 const PRIVATE_NAMES: [&str; 9] =
     ["localhost", "local", "internal", "intranet", "private", "corp", "home", "lan", "home.arpa"];
 
