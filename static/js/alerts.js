@@ -217,7 +217,10 @@ export class Alerts {
     this.#store();
   }
 
-  /** Marks the alerts that appear only in the list as read. A banner stays until its button is pressed. */
+  /**
+   * Marks the alerts that appear only in the list as read, except those that need an acknowledgement. A banner stays
+   * until its button is pressed.
+   */
   #readAll() {
     for (const alert of this.#active()) if (!isUrgent(alert) && alert.priority !== "high" && !this.#needsAck(alert)) this.#read.add(version(alert));
     this.#store();
