@@ -62,7 +62,7 @@ const leftInEnglish = (page) => page.evaluate(([english, spanish]) => {
   return [...found];
 }, [onlyEnglish, spanish]);
 
-/** Elements that are wider than the page, or cut off by their container, unless they scroll or end in an ellipsis. */
+/** Returns elements that are wider than the page, or cut off, unless they scroll or end in an ellipsis. */
 const cut = (page) => page.evaluate(() => {
   const all = [...document.body.querySelectorAll("*")].filter((el) => !el.closest(".scroll, #views, .unseen, svg, .squares, noscript") && el.checkVisibility());
   const wide = all.filter((el) => el.getBoundingClientRect().right > innerWidth + 1);
