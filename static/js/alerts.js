@@ -124,7 +124,7 @@ export class Alerts {
 
   /**
    * Returns whether an alert has been read: one that needs an acknowledgement once it is acknowledged on any device,
-   * others once they have been seen in this browser.
+   * others once they are marked as read in this browser.
    */
   #isRead(alert) {
     return this.#needsAck(alert) ? alert.acked || this.acks.has(alert.id) : this.#read.has(version(alert));

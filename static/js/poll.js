@@ -117,8 +117,8 @@ export function pollWhileDisconnected(live, request) {
 }
 
 /**
- * Reads the terms repeatedly while there is none, while the current one is not open, or while a hold blocks the student:
- * no frame says that a hold was lifted.
+ * Reads the terms repeatedly while there is none, while the current one is not open, or while a hold blocks the
+ * student: no frame says that a hold was lifted.
  */
 export function pollTerms(terms) {
   for (const [ms, isNeeded] of [[TERMS_MS, () => terms.current && (!terms.open || terms.isHeld)], [NO_TERM_MS, () => terms.loaded && !terms.current]]) {

@@ -7,7 +7,7 @@ import { t } from "../i18n.js";
 import { ordinal, problemText } from "../words.js";
 
 const PAGE = 20;
-/** Number of attempts that are read at a time to explain one, and how many times they are read. */
+/** Number of attempts that are read at a time to explain one, and how many times at most. */
 const READ = 1000;
 const READS_MAX = 5;
 

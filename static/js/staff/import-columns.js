@@ -20,8 +20,8 @@ const FIELDS = [
 ];
 const fieldName = (field) => has(`field.${field}`) ? t(`field.${field}`) : field;
 /**
- * The pause between a choice and the check of the file: each press of an arrow key changes the choice, and only the last
- * one should start a check.
+ * The pause between a choice and the check of the file: each press of an arrow key changes the choice, and only the
+ * last one should start a check.
  */
 const CHANGE_MS = 600;
 /** A check that takes longer shows its progress. */
