@@ -124,7 +124,7 @@ export class Alerts {
 
   /**
    * Returns whether an alert has been read: one that needs an acknowledgement once it is acknowledged on any device,
-   * others once they have been seen in this browser.
+   * others once they are marked as read in this browser.
    */
   #isRead(alert) {
     return this.#needsAck(alert) ? alert.acked || this.acks.has(alert.id) : this.#read.has(version(alert));
@@ -217,7 +217,10 @@ export class Alerts {
     this.#store();
   }
 
-  /** Marks the alerts that appear only in the list as read. A banner stays until its button is pressed. */
+  /**
+   * Marks the alerts that appear only in the list as read, except those that need an acknowledgement. A banner stays
+   * until its button is pressed.
+   */
   #readAll() {
     for (const alert of this.#active()) if (!isUrgent(alert) && alert.priority !== "high" && !this.#needsAck(alert)) this.#read.add(version(alert));
     this.#store();

@@ -86,7 +86,7 @@ export const api = {
   delete: (path, body) => call("DELETE", path, { body }),
 };
 
-/** Builds a query string from the fields that are not empty. */
+/** Builds a query string from the fields that are neither empty nor `false`. */
 export function query(fields) {
   const given = Object.entries(fields).filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== false);
   return given.length ? `?${new URLSearchParams(given)}` : "";

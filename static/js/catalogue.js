@@ -170,7 +170,8 @@ export class Catalogue {
   }
 
   /**
-   * Returns whether the first screen is still the best result for `filter`: the hub has searched the whole term for it.
+   * Returns whether the first screen is still the best result for `filter`: nothing else has loaded, or the hub has
+   * searched the whole term for it.
    */
   isFirst(filter) {
     if (this.state === "first") return true;

@@ -2,7 +2,7 @@
 
 import { Problem } from "./api.js";
 
-/** The longest pause after failures, before `spread`: short, so that a page recovers soon after the hub does. */
+/** Failures lengthen a pause to at most this, before `spread`, so that a page recovers soon after the hub does. */
 const RETRY_MS_MAX = 20_000;
 /** The longest `Retry-After` that is respected. */
 const RETRY_AFTER_MS_MAX = 60_000;
@@ -32,8 +32,8 @@ export class Poller {
 
   /**
    * `request(signal)` sends one request and draws the response; `onerror(problem)` draws a failure. `ms` is the pause
-   * between two requests in milliseconds, or a function that returns it. No request is sent while `isNeeded()` is
-   * false.
+   * between two requests in milliseconds, or a function that returns it. While `isNeeded()` is false, only `now()`
+   * sends a request.
    */
   constructor(request, { ms, isNeeded = () => true, onerror = () => {} }) {
     Object.assign(this, { request, ms, isNeeded, onerror });
@@ -117,8 +117,8 @@ export function pollWhileDisconnected(live, request) {
 }
 
 /**
- * Reads the terms repeatedly while there is none, while the current one is not open, or while a hold blocks the student:
- * no frame says that a hold was lifted.
+ * Reads the terms repeatedly while there is none, while the current one is not open, or while a hold blocks the
+ * student: no frame says that a hold was lifted.
  */
 export function pollTerms(terms) {
   for (const [ms, isNeeded] of [[TERMS_MS, () => terms.current && (!terms.open || terms.isHeld)], [NO_TERM_MS, () => terms.loaded && !terms.current]]) {

@@ -104,7 +104,7 @@ function formatTimeRange(start, end) {
   return to && to > from ? time.formatRange(from, to) : time.format(from);
 }
 
-/** Formats a meeting: `Mon Wed 9:30 – 10:50 AM, Room 4`. `noTime` replaces a time that is not set. */
+/** Formats a meeting: `Mon Wed 9:30 – 10:50 AM, Room 4`. `noTime` is shown if neither days nor times are set. */
 export function meetingText({ days, start, end, location }, withRoom = true, noTime = t("section.no_time")) {
   const when = [weekdays(days ?? []), timeRange(start, end)].filter(Boolean).join(" ");
   return [when || noTime, withRoom && location].filter(Boolean).join(", ");

@@ -34,7 +34,7 @@ const demonstrate = async (page) => {
   await until(page, () => Number(document.querySelector(".target.hub svg")?.dataset.end) > 0 && !document.querySelector("#demo-progress").hidden);
 };
 const PHONE = { width: 390, height: 844 };
-/** An import that never ends. */
+/** A script that reports each import as running forever, without a WebSocket. */
 const NEVER_DONE = `const ask = fetch; window.fetch = (where, how) => /imports\\/./.test(where)
   ? Promise.resolve(Response.json({ task: "t", state: "running", phase: "reading", dry_run: true, rows: 1000, sections: 0, refused: 2, bytes: 500000, bytes_total: 1000000 })) : ask(where, how);
   window.WebSocket = class { send() {} close() {} };`;
@@ -59,10 +59,10 @@ const emergency = async (page) => {
   await page.getByRole("button", { name: "Send alert" }).click();
 };
 
-/** Makes requests to matching addresses fail with a 503. */
+/** Returns a script that makes requests to matching addresses fail with a 503. */
 const failing = (part) => `{ const ask = fetch; window.fetch = (where, how) => ${part}.test(String(where)) ? Promise.resolve(Response.json({ title: "Unavailable", status: 503, code: "unavailable", detail: "The store does not respond." },
   { status: 503, headers: { "Content-Type": "application/problem+json" } })) : ask(where, how); }`;
-/** Answers requests to an address with a fixed body. */
+/** Returns a script that answers requests to an address with a fixed body. */
 const answering = (where, body) => `{ const ask = fetch; window.fetch = (what, how) => String(what).endsWith("${where}") ? Promise.resolve(Response.json(${JSON.stringify(body)})) : ask(what, how); }`;
 const FAILED_DEMO = { task: "01a20ba0-12fa-7499-a87a-147dd1f3df17", state: "failed", phase: "finished", message: "Plone rejected the hub's user", users: 20, seconds: 3, target: "both", results: [], background: null };
 /** The state of a Plone that is unreachable and has rejected a write. */

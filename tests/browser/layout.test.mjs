@@ -1,7 +1,8 @@
 // The layout of the states of the pages at five widths: nothing is wider than the window, cut off, covered by another
 // text or control, or broken within a word; and no line of text is too long to read.
 //
-// `make test` checks the principal states of a hub with a college, and `make layout` checks every state.
+// Of a hub with a college, `make test` checks the principal states, and `make layout` checks every state. Both check
+// every state of the other hubs.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

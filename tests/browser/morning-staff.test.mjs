@@ -1,5 +1,6 @@
 // Events of a registration morning reach open pages: a changed window, full sections, connected visitors, good news,
-// and a restart of the hub.
+// and a restart of the hub. Other tests are about names in other scripts, rejected lines, the audit trail, and a
+// demonstration.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

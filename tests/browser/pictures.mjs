@@ -22,7 +22,10 @@ const isWanted = ({ name, readme }) => PREFIXES.some((prefix) => prefix === "rea
 mkdirSync(ALL, { recursive: true });
 mkdirSync(README, { recursive: true });
 
-/** Takes the picture of a state in the README: the window, or the whole page if the state has its own name for it. */
+/**
+ * Takes the README's picture of a state: of the window, or of the whole page if `picture` of the state names the
+ * picture.
+ */
 async function takeForReadme(page, { name, picture }, [width, height]) {
   const whole = page.viewportSize();
   if (!picture) await page.setViewportSize({ width, height });
@@ -48,7 +51,9 @@ async function shoot(page, state, name) {
   }
 }
 
-/** Opens a state in a language and uses its page. A state that cannot be reached is reported, and the run continues. */
+/**
+ * Opens a state in a language and calls `use(page)`. A state that cannot be reached is reported, and the run continues.
+ */
 async function reach(chrome, hub, state, locale, use) {
   const how = { ...state.how, locale, width: SIZES[0][0], height: SIZES[0][1] };
   const page = await (state.page ? state.page(how) : open(chrome, hub, state.where, how));

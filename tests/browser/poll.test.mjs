@@ -9,7 +9,7 @@ let hub, chrome;
 before(async () => { [hub, chrome] = await Promise.all([Hub.start(), browser()]); });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** Longer than any pause of a poller. */
+/** Longer than any pause of the pollers in these tests. */
 const LONG_MS = 70_000;
 
 /** Makes the page's tab hidden or visible. */

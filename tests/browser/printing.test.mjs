@@ -8,7 +8,7 @@ import { browser, Hub, open, until } from "./support.mjs";
 const STUDENTS = 201;
 /** More sections than the page renders in a list. */
 const SECTIONS = 120;
-/** Prints without opening the browser's dialog. */
+/** A script with which the page prints without opening the browser's dialog. */
 const script = "window.print = () => dispatchEvent(new Event('beforeprint'));";
 
 let hub, chrome;

@@ -14,7 +14,7 @@ export function settingsFor(idp) {
   const settings = Object.fromEntries(Object.entries(provider).map(([name, value]) => [`EDUHUB_AUTH__OIDC__COLLEGE__${name}`, value]));
   return { ...settings, EDUHUB_ROLES__STAFF: "group:deans", EDUHUB_ROLES__STUDENT: "group:students", EDUHUB_AUTH__HELP: "the help desk, 555-0100" };
 }
-/** The accounts: the id, the username, the display name and the groups. */
+/** The claims of the accounts by their ids: the username, the display name, the groups and, for some, student facts. */
 const ACCOUNTS = {
   1001: { preferred_username: "ann", name: "Ann Ångström", groups: ["students"] },
   1002: { preferred_username: "dean", name: "Dean Dee", groups: ["deans"], membership: ["veterans"] },

@@ -13,7 +13,7 @@ const tables = await Promise.all(["en", "es"].map(async (language) => {
   const all = await Promise.all(folders.map((folder) => import(new URL(`${folder}${language}.js`, WORDS))));
   return all.flatMap(({ default: texts }) => Object.values(texts)).flatMap((text) => typeof text === "string" ? text : Object.values(text));
 }));
-/** Returns a regular expression for a part of a text. A placeholder matches any text, `{n}` a number. */
+/** Returns the source of a regular expression for a part of a text. A placeholder matches any text, `{n}` a number. */
 const source = (part) => part === "{n}" ? "[\\d.,]+" : /^\{\w+\}$/.test(part) ? ".+" : part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 /** The texts of each language as the sources of regular expressions; see `source`. */
 const [english, spanish] = tables.map((texts) => [...new Set(texts.map((text) => text.trim()))]
@@ -62,7 +62,7 @@ const leftInEnglish = (page) => page.evaluate(([english, spanish]) => {
   return [...found];
 }, [onlyEnglish, spanish]);
 
-/** Elements that are wider than the page, or cut off by their container, unless they scroll or end in an ellipsis. */
+/** Returns elements that are wider than the page, or cut off, unless they scroll or end in an ellipsis. */
 const cut = (page) => page.evaluate(() => {
   const all = [...document.body.querySelectorAll("*")].filter((el) => !el.closest(".scroll, #views, .unseen, svg, .squares, noscript") && el.checkVisibility());
   const wide = all.filter((el) => el.getBoundingClientRect().right > innerWidth + 1);

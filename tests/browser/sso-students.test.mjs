@@ -1,5 +1,5 @@
 // Many students, signed in at a real provider, register while it is stopped; a sign-out at the provider takes effect
-// under load. SSO_STUDENTS=2000 is the long form.
+// under load. The environment variable SSO_STUDENTS sets the number of students: 100 by default, 2,000 in the long run.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -26,7 +26,7 @@ before(async () => {
 });
 after(async () => { await hub?.end(); await idp?.stop(); });
 
-/** Runs `work` for each of `items`, a few at a time. Returns the results. */
+/** Runs `work` for each of `items`, at most `AT_ONCE` at a time. Returns the results in the order of `items`. */
 async function each(items, work) {
   const results = new Array(items.length);
   let next = 0;

@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { browser, csvFile, Hub, open, tabTo, until, violations } from "./support.mjs";
 
 const SCHEDULES = path.resolve(import.meta.dirname, "../schedules");
-/** A file with a title line and column names that the importer does not know. */
+/** A file with a title line, and with three column names that the importer does not know. Tests replace `TERM`. */
 const FILE = "Spring 2031,,,\nterm,Nr,Kurs,Platz\nTERM,30001,AB 101,10\nTERM,30002,AB 102,20\n";
 
 let hub, chrome;
@@ -202,7 +202,7 @@ const overflow = (page) => page.evaluate(() => {
   const over = [...document.body.querySelectorAll("*")].filter((el) => !el.closest(".scroll, #views, .unseen, svg") && el.checkVisibility() && el.getBoundingClientRect().right > innerWidth + 1);
   return { by: document.documentElement.scrollWidth - innerWidth, over: over.slice(0, 5).map((el) => el.outerHTML.slice(0, 120)) };
 });
-/** Makes Spanish the only language of the page. */
+/** A script that makes Spanish the only language of the page. */
 const IN_SPANISH = "new MutationObserver((_, seen) => { if (document.documentElement) { document.documentElement.dataset.languages = 'es'; seen.disconnect(); } }).observe(document, { childList: true });";
 for (const [width, script, text] of [[390, undefined, "required fields have no column yet"], [320, undefined, "required fields have no column yet"], [320, IN_SPANISH, "Faltan las columnas de \\d campos obligatorios"]]) {
   for (const colorScheme of ["light", "dark"]) {

@@ -13,8 +13,8 @@ before(async () => {
 after(async () => { await chrome?.close(); await hub?.end(); });
 
 /**
- * Holds the page's next reads of `url`. Returns `{waiting, release}`: a promise of a waiting read, and a function that
- * lets the reads pass.
+ * Holds the page's next reads of `url`. Returns `{waiting, release}`: a promise that resolves when the first read is
+ * held, and a function that lets the reads pass.
  */
 async function hold(page, url) {
   let release, arrive;

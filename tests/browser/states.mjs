@@ -68,7 +68,7 @@ const mineSeen = (selector) => async (page) => {
   await scheduled(page);
   await seen(selector)(page);
 };
-/** Answers requests to matching addresses, except those that change something. */
+/** Returns a script that answers requests to matching addresses, except those that change something. */
 const answering = (part, body) => `{ const ask = fetch; window.fetch = (what, how) => ${part}.test(String(what)) && (how?.method ?? "GET") === "GET" ? Promise.resolve(Response.json(${JSON.stringify(body)})) : ask(what, how); }`;
 const alert = (hub, title, message, priority, category, more = {}) => hub.ask("staff", "POST", "/api/v1/alerts", { title, message, priority, category, audience: { all: true }, ...more });
 const withdrawAll = async (hub) => {
@@ -159,7 +159,7 @@ const schedule = (items, bad) => ["crn,course,title,section,component,credits,me
   }),
   quoted(["99001", "MATH 199", "Mathematics of voting", "A01", "lecture", 3, "Face-to-Face", "Main", 5, "MW", "10:00-11:20", "", "", "Cedar 116", 40, "K. Arrow"]),
   ...(bad ? [quoted(["99002", "MATH 198", "Knots", "A01", "lecture", 3, "", "", 5, "MW", "10:00-11:20", "", "", "", "many", ""]), quoted(["99003", "MATH 197", "Games", "A01", "lecture", 3, "", "", 5, "MW", "half past nine", "", "", "", 20, ""])] : []), ""].join("\n");
-/** An import that never ends. */
+/** A script that reports each import as running forever. */
 const NEVER_DONE = `{ const ask = fetch; window.fetch = (where, how) => /imports\\/./.test(where)
   ? Promise.resolve(Response.json({ task: "t", state: "running", phase: "reading", dry_run: true, rows: 1000, sections: 0, refused: 2, bytes: 500000, bytes_total: 1000000 })) : ask(where, how); }`;
 

@@ -268,7 +268,7 @@ test("a student can register, drop and swap by keyboard", async () => {
   const page = await open(chrome, hub, "/?term=keys", { user: "student" });
   await rows(5)(page);
   await until(page, () => document.querySelectorAll(".row .act button").length >= 5);
-  // The first Tab stop is the skip link.
+  // The first Tab stop is the skip link to the search.
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await until(page, () => document.activeElement.id === "q");

@@ -26,7 +26,8 @@ export class Demo {
   #shown = "";
   /** Whether a start was refused because of a run that this page has not read yet. */
   #otherRun = false;
-  // A run is drawn even while another view is shown. Without one, the page polls only in this view.
+  // A run is drawn even while another view is shown. Without one, the page polls until it has a first response, and
+  // then only in this view.
   #poller = new Poller((signal) => this.#read(signal), {
     ms: () => this.#isRunning || this.#otherRun ? RUNNING_MS : IDLE_MS,
     isNeeded: () => this.#isRunning || this.#isVisible || !this.#shown,

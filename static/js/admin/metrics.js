@@ -8,7 +8,7 @@ import { TimeCharts } from "./time-charts.js";
 
 const decimals = (n, digits) => number(n, { maximumFractionDigits: digits });
 const whole = (n) => number(Math.round(n));
-/** Formats a rate. Rates below 10 have one decimal. */
+/** Formats a rate. Rates below 10 have at most one decimal. */
 export const rate = (n) => decimals(n, n < 10 ? 1 : 0);
 export const latency = (ms) => ms >= 1000 ? `${decimals(ms / 1000, 1)} s` : `${decimals(ms, ms < 1 ? 2 : ms < 10 ? 1 : 0)} ms`;
 const megabytes = (n) => `${whole(n / 1e6)} MB`;
@@ -98,7 +98,7 @@ export class Metrics {
     this.#loadHistory();
   }
 
-  /** Loads the last day, once for several calls at a time. */
+  /** Loads the last day. Calls during a request and the pause after it are ignored. */
   #loadDay() {
     this.#loadingDay ??= api.get("/api/v1/admin/metrics/history?step=60").then(({ items }) => {
       this.#charts.setMinutes(items);

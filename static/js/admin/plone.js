@@ -45,7 +45,7 @@ const problemText = (coded, english) => codedText("plone.problem", coded, englis
 const readText = ({ age_s }) => age_s === null ? "" : `, ${pastText("plone.as_of", Date.now() - age_s * 1000)}`;
 
 export class PloneView {
-  /** Whether the hub has said if it is connected to a Plone. Without one, the view has no link. */
+  /** Whether the hub has responded, and the page knows if a Plone is configured. Without one, the view has no link. */
   #isKnown = false;
   /** The rejected sections that are shown, as JSON. */
   #shownRejected = "";

@@ -248,7 +248,10 @@ function restartsIn(samples) {
   return [...starts].filter((ms) => ms > samples[0].ms);
 }
 
-/** Returns the path that marks problems: each from the sample before it to the sample that reports it. */
+/**
+ * Returns the path that marks problems: each from the previous sample, or for one second after a gap, to the sample
+ * that reports it.
+ */
 function problemPath(samples, isProblem, x) {
   return samples.map((sample, i) => {
     if (!isProblem(sample)) return "";

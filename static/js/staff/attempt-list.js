@@ -7,7 +7,7 @@ import { t } from "../i18n.js";
 import { ordinal, problemText } from "../words.js";
 
 const PAGE = 20;
-/** Number of attempts that are read at a time to explain one, and how many times they are read. */
+/** Number of attempts that are read at a time to explain one, and how many times at most. */
 const READ = 1000;
 const READS_MAX = 5;
 
@@ -45,7 +45,10 @@ export function sectionHistory(id, name) {
   return h("details", { class: "history", ontoggle }, h("summary", { "aria-label": t("student.history.of", { name }) }, t("attempts.title.section")), attempts.el);
 }
 
-/** Returns the history of a student in a term. A refusal for seats can be explained by the history of its section. */
+/**
+ * Returns the history of a student in a term. Beside a request that got no seat because the section was full, a button
+ * explains it by the history of the section.
+ */
 export function studentHistory(path, term, page) {
   return new AttemptList(path, { term }, (one) => {
     const isSeats = ["section_full", "waitlist_full", "waitlisted"].includes(one.result) && one.action === "register" && !one.repeated && page.mayEdit(one.section);

@@ -27,7 +27,7 @@ export class Composer {
   /** The entries for a new alert from before a correction or an all-clear began. */
   #begun = null;
 
-  /** `page`: `{term(), nameOf(id)}`. `onsent(alert)` is called after an alert was sent, scheduled or withdrawn. */
+  /** `page`: `{term(), nameOf(id)}`. `onsent(alert)`: an alert was sent, scheduled, corrected or withdrawn. */
   constructor(page, onsent) {
     Object.assign(this, { page, onsent });
     this.form = $("alert-form");

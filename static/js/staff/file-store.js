@@ -1,4 +1,5 @@
-// Stores the file of an import in the browser until the import is applied, so that a reloaded page still has it.
+// Stores the file of an import in the browser until the import is applied or abandoned, so that a reloaded page still
+// has it.
 // If the browser refuses storage, the user chooses the file again.
 
 const NAME = "eduhub-import";

@@ -19,7 +19,10 @@ const FIELDS = [
   "method", "campus", "linked", "prerequisites", "cross_listed", "cross_listed_capacity", "reserved", "restrictions", "repeat_limit",
 ];
 const fieldName = (field) => has(`field.${field}`) ? t(`field.${field}`) : field;
-/** Each press of an arrow key changes the choice; only the last press checks the file. */
+/**
+ * The pause between a choice and the check of the file: each press of an arrow key changes the choice, and only the
+ * last one should start a check.
+ */
 const CHANGE_MS = 600;
 /** A check that takes longer shows its progress. */
 const SHORT_CHECK_MS = 1_000;
@@ -30,7 +33,7 @@ const SUGGESTIONS_MAX = 3;
 const HEADER_LINE_MAX = 1000;
 
 const columnName = ({ index, name }) => name || t("columns.no_name", { n: index });
-/** Matches the name of a column that is a number or a time, as in a line of data. */
+/** Returns whether the name of a column is a number or a time, as in a line of data. */
 const isData = ({ name }) => /^\d[\d.,:\s-]*$/.test(name);
 /** A header with at least this many such names is a line of data. */
 const DATA_NAMES_MIN = 2;
@@ -249,7 +252,7 @@ export class ColumnsStep {
     put(this.problems, all.length ? h("ul", null, all) : h("p", { class: "none" }, t("columns.none")));
   }
 
-  /** Returns why no column is known: the file has other separators, or its first line is not a header. */
+  /** Returns a likely reason for missing columns, if any: other separators, or a header line that is a line of data. */
   #hint(state) {
     if (!required(state).length) return null;
     if (state.columns.length === 1) return h("li", { class: "stop" }, t("columns.one"));

@@ -193,8 +193,8 @@ export const reopen = (root, line) => {
 
 /**
  * Returns the list of corrections, with Undo and the corrected file; false if there are none. `just` is the correction
- * that was just made or undone: `{line, undone}`. `check` is as for `corrector`, or null when the import has been
- * applied.
+ * that was just made or undone: `{line, undone}`. `check` is as for `corrector`, or false if the lines can no longer be
+ * changed.
  */
 export function correctionsNote(state, { file, name, corrections = [] }, just, check) {
   const isStillWrong = just && state.errors?.some(({ line }) => line === just.line);

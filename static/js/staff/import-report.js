@@ -69,7 +69,7 @@ function conflictsCaption({ conflicts, conflicts_total }) {
   return shown < conflicts_total ? t("report.shown", { n: shown, total: conflicts_total }) : "";
 }
 
-/** Returns the result in one or two sentences, as a list. */
+/** Returns the result as a list of sentences. */
 function summary({ created, updated, unchanged, refused, events, students, enrollments, dry_run, state, message, reason }) {
   if (state === "cancelled") return [t("report.cancelled.text")];
   const rejected = refused ? ` ${t("report.rejected", { n: refused })}` : "";

@@ -310,7 +310,10 @@ export class ImportView {
     if (!isWrong || !reopen($("task"), corrected.line)) note.focus();
   }
 
-  /** Returns a note that the file is for a new term, or for another one than the page shows; null for the term of the page. */
+  /**
+   * Returns a note that the file is for a new term, or for another one than the page shows; null for the term of the
+   * page.
+   */
   #termNote(term) {
     const { page } = this;
     const current = page.term();

@@ -5,7 +5,10 @@ import { $, h, put } from "../dom.js";
 import { t } from "../i18n.js";
 import { hasFewLeft, seatStatus } from "../words.js";
 
-/** Returns how full a section is: 0 for empty, 1 to 3 by thirds, 4 for few seats left, 5 for full, `off` for closed. */
+/**
+ * Returns how full a section is: 0 for empty, 1 to 3 by thirds, 4 for few seats left, 5 for full; `off` for closed or
+ * cancelled.
+ */
 export function fillLevel({ capacity, enrolled, waitlisted, open }, status) {
   if (status === "cancelled" || status === "closed" || (open <= 0 && enrolled + waitlisted < capacity)) return "off";
   if (open <= 0) return 5;

@@ -12,7 +12,7 @@ const path = (id) => `/api/v1/terms/${encodeURIComponent(id)}`;
 /** Browser timers are limited to about 24 days, so a longer wait is divided. */
 const TIMER_MS_MAX = 3_600_000;
 const isoTime = (value) => fromCollegeTime(value)?.toISOString();
-/** Converts seconds to minutes with two decimals, so that whole seconds survive the round trip through the form. */
+/** Converts seconds to minutes with up to two decimals, so that whole seconds survive a round trip through the form. */
 const toMinutes = (seconds) => seconds ? String(Math.round(seconds / 60 * 100) / 100) : "";
 const toSeconds = (minutes) => minutes ? Math.round(Number(minutes) * 60) : undefined;
 

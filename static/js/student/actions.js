@@ -34,7 +34,7 @@ export class Actions {
     return findConflict(section, workspace.week().map((other) => catalogue.get(other)).filter((other) => !isReplaceable(other)));
   }
 
-  /** Counts the sections that would probably be refused now: full, closed, or in conflict with the week. */
+  /** Counts the sections that would probably be refused now: full, closed, cancelled, or in conflict with the week. */
   countDoubtful(ids) {
     return ids.filter((id) => this.kind(id) !== "open" || this.conflict(id)).length;
   }

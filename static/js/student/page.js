@@ -14,7 +14,10 @@ const STUDENT_KEY = "eduhub.student";
 const WATCH_KEY = "eduhub.watch";
 /** Parts of an address that only the modules of `more.js` show. */
 const MORE_IN_ADDRESS = /[?&](section|time|mode|campus|credits|instructor|fits)=/;
-/** The pause between checks of whether requests must be repeated: while there is no socket, or the term is not open. */
+/**
+ * The pause between checks of whether requests must be repeated: while no socket can connect, while the term is not
+ * open, or while a hold blocks the student.
+ */
 const REPEAT_CHECK_MS = 1_000;
 
 /** The user and the workspace, see main.js. */

@@ -26,7 +26,10 @@ export class PlanCheck {
     onLanguage(() => { this.#key = ""; });
   }
 
-  /** Removes the results, because the plan, the registrations or the term changed. */
+  /**
+   * Removes the results and, unless `headline` is false, the headline, because the plan, the registrations or the term
+   * changed.
+   */
   clear({ headline = true } = {}) {
     this.#version += 1;
     this.#isChecking = false;

@@ -61,7 +61,10 @@ export class Registrations {
     this.onchange(null);
   }
 
-  /** Returns the registration in a section: `{status, position?, expires_at?, credits, at}` or undefined. */
+  /**
+   * Returns the registration in a section: `{status, position?, expires_at?, credits, at}`, with the choices of a
+   * waitlist position; undefined if there is none.
+   */
   get(id) {
     return this.#registrations.get(id);
   }

@@ -119,8 +119,8 @@ export class Row {
 }
 
 /**
- * Draws into `act` a plan button that leads a visitor to the sign-in form. Staff get no button. Returns whether
- * something changed.
+ * Draws into `act` a plan button that leads a visitor to the sign-in form. Signed-in users get no button. Returns
+ * whether something changed.
  */
 export function drawForVisitor(act, { id, status }, { user, catalogue, signInToPlan }) {
   const canPlan = user() === null && status !== "cancelled";

@@ -16,7 +16,7 @@ export class ScreenReader {
     this.page = page;
   }
 
-  /** Announces which of these sections became full or open, if they are planned or registered. */
+  /** Announces which of these sections became open, full or closed, if they are planned or registered. */
   seatsChanged(ids) {
     const { announce, catalogue, numbers, workspace } = this.page;
     for (const id of ids ?? []) {

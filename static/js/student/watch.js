@@ -66,7 +66,7 @@ export class Watch {
     if (this.has(id) && !this.#open.get(id)) show(permission);
   }
 
-  /** Says which watched sections have an open seat that had none before, or had none known on this page. */
+  /** Reports each watched section that has an open seat and, as far as this page knew, had none before. */
   seatsChanged() {
     for (const id of this.#ids) {
       if (!this.page.catalogue.get(id)) continue;

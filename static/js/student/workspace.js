@@ -38,7 +38,7 @@ export class Workspace {
     page.planCheck = new PlanCheck(page, () => changed(page.plan.inTerm(page.terms.current?.id), true));
     this.#schedule = new Schedule(page);
     this.#offers = new Offers(page);
-    // The banner of an offer that was accepted, declined or lapsed, here or on another device.
+    // An offer that was accepted, declined or lapsed, here or on another device, needs no banner.
     page.alerts.isOver = ({ notice }) => notice?.reason === "offer" && page.registrations.isLoaded
       && !page.registrations.offers().some(({ section }) => page.catalogue.get(section)?.crn === notice.crn);
   }
@@ -46,7 +46,8 @@ export class Workspace {
   async load() {
     const { registrations, plan } = this.page;
     await Promise.all([registrations.load(), plan.load()]);
-    // Drops that were sent as an earlier page closed and did not reach the hub.
+    // An earlier page sent these drops as it closed. If the student still has the section, the drop did not reach the
+    // hub.
     for (const id of takeUnconfirmed()) if (registrations.get(id)) registrations.setMessage(id, "drop.unconfirmed", "careful");
   }
 
