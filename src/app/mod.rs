@@ -289,8 +289,9 @@ fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
     }
 }
 
-/// Loads the demonstration college into an empty store and returns its accounts. With Plone, nothing is loaded: the
-/// accounts would take precedence over Plone's, and the sections would be written to Plone.
+/// Loads the demonstration college if the store is empty, and returns the demonstration accounts that still have their
+/// public password; none for a college. With Plone, nothing is loaded: the accounts would take precedence over Plone's,
+/// and the sections would be written to Plone.
 ///
 /// # Errors
 /// For a college: when its store contains demonstration accounts with their public password.

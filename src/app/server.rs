@@ -48,8 +48,8 @@ use crate::registration::rehearsals::Rehearsals;
 /// The maximum number of connections that wait to be accepted. When registration opens, thousands arrive within a
 /// second.
 const BACKLOG: u32 = 4_096;
-/// Connections beyond the maximum of WebSockets, so that pages and `/healthz` respond when there are as many WebSockets
-/// as allowed.
+/// Connections beyond the maximum of live sessions, so that pages and `/healthz` respond when there are as many live
+/// sessions as allowed.
 const HTTP_CONNECTIONS: usize = 10_000;
 /// Connections beyond the limit and [`RESERVED`] that may be accepted before a worker has refused them or ended others.
 /// At this number, accepting pauses until a connection is closed. Without this bound it continues up to the limit of

@@ -33,7 +33,8 @@ impl Lines {
     }
 }
 
-/// Escapes text (RFC 5545, section 3.3.11). Control characters, which the format does not allow, are removed.
+/// Escapes text (RFC 5545, section 3.3.11). Control characters other than line feeds are removed: of these, the format
+/// allows only tabs.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -80,7 +80,7 @@ fn line<'t>(events: &'t [String], name: &str) -> Option<&'t str> {
 
 #[test]
 fn a_meeting_recurs_across_holidays_and_daylight_saving_time() {
-    // The holidays are the first Monday, the Wednesday of Thanksgiving, a Friday, and the last Wednesday.
+    // The holidays are the first Monday, the Wednesday before Thanksgiving, a Friday, and the last Wednesday.
     let term = term(&[date(2026, 10, 19), date(2026, 11, 25), date(2026, 11, 27), date(2026, 12, 9)]);
     let text = written(ZONE, &term, &section(vec![meeting()]));
     let expected = [

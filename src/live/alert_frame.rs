@@ -1,7 +1,7 @@
 //! An entry of the sequence of alerts as frames: one text for each kind of reader.
 //!
 //! Staff see all of an alert; other readers see only the parts of its audience that concern them
-//! ([`Alert::for_reader`]). Readers who see the same share one text, which is encoded when the first of them is served:
+//! ([`Alert::for_reader`]). Readers who see the same share one text, which is encoded at most once:
 //! all staff, all other readers of an alert to everyone, the readers of a role, and the members of one section or
 //! course. A reader whom the audience names gets a separate text, as does each member if there are too many different
 //! memberships.

@@ -1,4 +1,5 @@
-//! Close codes of the WebSocket. Codes below 4000 are those of RFC 6455, section 7.4.1; the others are the hub's own.
+//! Close codes of the WebSocket. Codes below 4000 are registered with IANA (RFC 6455, section 11.7); the others are the
+//! hub's own.
 //! The OpenAPI document of `/alerts/ws` lists both.
 
 use enum_map::Enum;
@@ -28,7 +29,8 @@ pub enum Close {
     Unauthenticated,
     /// The user signed out, or an admin disconnected the session. The client does not reconnect.
     SignedOut,
-    /// The session's queue was full. The client reconnects and resumes.
+    /// The session's queue was full, or the alerts that its client missed cannot be read. The client reconnects and
+    /// resumes.
     TooSlow,
     /// The client sent nothing, not even a pong. It has the code of [`Close::TooSlow`], because the client does the
     /// same: it reconnects and resumes.

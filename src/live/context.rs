@@ -61,7 +61,7 @@ pub struct Live {
     pub tail: Arc<AlertTail>,
     /// The queue of acknowledgements.
     pub acks: Arc<AckQueue>,
-    /// The published seats.
+    /// The published terms.
     pub model: Arc<ReadModel>,
     /// The clock for everything that a client, an admin or the store sees. Timers and latencies inside this process use
     /// the monotonic clock: they are durations, and must not jump with the system time.

@@ -2,7 +2,7 @@
 //!
 //! An output that needs a reply is carried out in `ctx.wait`: until the reply has arrived, the actor handles neither
 //! its client's messages nor its relay's pushes. The first pushes wait in the actor's mailbox, which is bounded. The
-//! relay holds the others back, and the session asks for them when it has handled its mailbox.
+//! relay holds later seats and alerts back, and the session asks for them when it has handled its mailbox.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,7 +5,7 @@
 //!
 //! 1. Outputs are carried out in their order. At most the last one needs a reply ([`FeedOutput::needs_reply`]).
 //! 2. Until that reply has arrived, the feed gets no other input. The relay's pushes wait in the session's bounded
-//!    queue. When the first part of the queue is full, the relay holds further pushes back, and sends
+//!    queue. When the first part of the queue is full, the relay holds further seats and alerts back, and sends
 //!    [`Push::CaughtUp`] later. If a session does not wait for a reply and its queue is full, its relay evicts it.
 //! 3. After [`FeedOutput::Close`] there are no outputs.
 //!

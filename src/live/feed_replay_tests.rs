@@ -109,6 +109,6 @@ fn held_back_alerts_are_read_from_the_store_without_another_live() {
         outputs.iter().map(position).collect()
     };
     assert_eq!(positions(&feed.handle(page([8, 9], 9))), [Some(8), Some(9)]);
-    // A push that was queued before is not sent again.
+    // An alert that was read from the store is not sent again when it is pushed.
     assert_eq!(positions(&feed.handle(FeedInput::Push(alerts([9, 10])))), [Some(10)]);
 }

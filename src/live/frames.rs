@@ -63,7 +63,7 @@ pub enum ClientFrame {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The message is not JSON, or a field has the wrong type.
+    /// The message is not a JSON object, or a member is missing or has the wrong type.
     BadRequest,
     /// The message is well-formed, but contains an unknown name or too many channels.
     Invalid,

@@ -89,7 +89,7 @@ pub struct Presence {
     count: AtomicUsize,
     by_role: [AtomicUsize; ROLES.len()],
     user_agents: Mutex<HashSet<Arc<str>>>,
-    /// Channels of all sessions.
+    /// Channels of all sessions, besides `me` and `alerts`.
     channels: Arc<Budget>,
     /// Bytes of the cached snapshots of seats of all relays.
     pub(super) seat_snapshots: Arc<Budget>,
@@ -241,7 +241,7 @@ impl Presence {
         shared
     }
 
-    /// Returns the number of subscribed channels of all sessions.
+    /// Returns the number of subscribed channels of all sessions, besides `me` and `alerts`.
     #[must_use]
     pub fn channels(&self) -> u64 {
         self.channels.used().0

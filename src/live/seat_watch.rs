@@ -19,7 +19,8 @@ use crate::registration::shown_counts::ShownCounts;
 /// Clients choose the sequences, so the number must be bounded, not only the memory of the frames.
 const SNAPSHOTS_MAX: usize = 16;
 
-/// Sessions in the order in which they connected, each with the sequence of its snapshot.
+/// Sessions in the order in which they connected, each with the sequence of its snapshot, or of the state that it got
+/// when it last caught up.
 type Watchers = BTreeMap<Uuid, u64>;
 
 /// The sessions that watch a term or sections of it.

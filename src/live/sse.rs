@@ -3,8 +3,8 @@
 //! The actor of a session is polled only by the body of its response, and only when all its events have been taken.
 //! actix takes more only while the write buffer of the connection has room. So a client that does not read stops its
 //! actor; the pushes of its relay fill the bounded queue, and the relay evicts the session, as on a WebSocket. The
-//! events that wait share the bytes of their frames with other sessions; what is encoded for one client is at most
-//! [`CHUNK_LEN_MAX`] and one frame.
+//! events that wait share the bytes of their frames with other sessions; what is encoded for one client at a time is a
+//! chunk of at most [`CHUNK_LEN_MAX`] bytes, or a single longer event.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -43,8 +43,8 @@ struct Entries {
 }
 
 impl AlertTail {
-    /// Loads the newest entries of `store` as the frames that `frame` creates, and returns the position of the last
-    /// one.
+    /// Loads the newest entries of `store` as the frames that `frame` creates. Returns the last position of the
+    /// sequence, whose entry may no longer be stored.
     pub(super) async fn load(
         &self,
         store: &dyn AlertStore,

@@ -41,8 +41,8 @@ pub fn decode(text: &str, is_allowed: impl Fn(u8) -> bool) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// Decodes a field name in a query as a lenient server does: leaves malformed sequences unchanged, and decodes `+` as a
-/// space.
+/// Decodes a field name in a query as a lenient server does: leaves malformed sequences unchanged, replaces bytes that
+/// are not UTF-8 with U+FFFD, and decodes `+` as a space.
 #[must_use]
 pub fn decode_lossy(text: &str) -> String {
     percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()

@@ -162,7 +162,8 @@ impl Peak {
     }
 }
 
-/// Returns the memory of all TCP sockets of the machine, in bytes (`mem` in proc_net_sockstat, in pages of 4 KiB).
+/// Returns the memory of all TCP sockets of the machine, in bytes. `/proc/net/sockstat` states it as the `mem` of TCP,
+/// in pages of 4 KiB.
 fn socket_memory() -> u64 {
     let table = fs::read_to_string("/proc/net/sockstat").expect("the memory of sockets");
     let line = table.lines().find_map(|line| line.strip_prefix("TCP:")).expect("a line for TCP");

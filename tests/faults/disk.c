@@ -12,7 +12,7 @@
  *   DISK_DELAY    extra microseconds that a sync of a write-ahead log takes for each write since the last sync
  *   DISK_DELAY_FROM  a file; DISK_DELAY applies only while it exists
  *   DISK_HOLD     a file; while it exists, syncs wait
- *   DISK_LOG      a file to which every watched call is appended
+ *   DISK_LOG      a file to which each watched call that has an effect is appended
  *
  * A record of the log is a header (struct record) and `length` bytes of data. The calls of all threads are made one
  * after another, so that the order of the log is the order in which the files changed. Not watched: memory maps (SQLite
@@ -39,7 +39,7 @@ struct record {
     uint64_t kind;
     uint64_t inode;  /* 0 for NAME and REMOVE */
     uint64_t offset; /* of a write; the new size of a truncation */
-    uint64_t length; /* of the data that follow: what was written, or the path that was opened or removed */
+    uint64_t length; /* of the data that follow: what was written, or the path that was opened, named or removed */
 };
 
 enum { DESCRIPTORS = 4096 };

@@ -68,7 +68,7 @@ fn serve_large_term(home: &Home) -> Server {
     server
 }
 
-/// Returns the path of a list of all sections, with a length that no earlier request had.
+/// Returns the path of a list of all sections, with a different limit for each `number`.
 fn distinct_list(number: usize) -> String {
     format!("/api/v1/sections?term={TERM}&limit={}", SECTIONS + 1 + number)
 }

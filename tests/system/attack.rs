@@ -54,8 +54,8 @@ const SCHEDULE: &str = "crn,course,component,credits,capacity,waitlist_capacity,
     RES,ART 18,lecture,0,999,0,,,,,group: honors,,,,\n\
     FUL,ART 19,lecture,0,0,0,,,,,,,,,\n";
 const CRNS: [&str; 12] = ["LEC", "LAB1", "LAB2", "XL1", "XL2", "RSV", "HON", "PRE", "REP", "SAM1", "SAM2", "BIG"];
-/// Pairs of requests of which at least one is refused, for students who meet the condition of the section. The
-/// student's connections send both at the same time.
+/// Pairs of requests that a student's two connections send at the same time. At least one of each pair is refused; of
+/// the last pair, only for students who have already taken the course or lack the prerequisite.
 const PROBES: [(&str, &str); 7] = [
     ("CAN", "CLO"),
     ("DUP1", "DUP2"),

@@ -26,7 +26,7 @@
 //! - [`rush`]: 1,000 students at once
 //! - [`season`]: a whole registration season
 //!
-//! The tests share one process, because none of them reads or changes its environment, working directory or limits.
+//! The tests share one process, because none of them changes its environment, working directory or limits.
 //! Measurements are of the server process that a test started.
 
 #![allow(

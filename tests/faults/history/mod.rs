@@ -3,8 +3,8 @@
 //!
 //! Clients register, drop, swap, join waitlists, register for plans, change sections as staff, and read seats, own
 //! registrations, rosters and plans. They record each request with the moments before it was sent and after its
-//! response had arrived, taken from one counter in this process. Requests without a response are recorded, too: the
-//! connection was lost, the client closed it, or the commit failed. Such a request was executed once or never, at any
+//! response had arrived, taken from one counter in this process. Writes without a response are recorded, too: the
+//! connection was lost, the client closed it, or the commit failed. Such a write was executed once or never, at any
 //! time until its server had ended. Some are sent again.
 //!
 //! The checker searches for an order of all requests in which

@@ -175,7 +175,8 @@ struct Limits {
 impl Limits {
     /// Returns the limit of a write, or of a read of this source.
     ///
-    /// Reads of different sources may lag behind each other, but every write is sent after what was read before.
+    /// A write is ordered by time with all calls. A read is ordered only with the writes and with the reads of its own
+    /// source, because one source may lag behind another.
     fn of(&self, source: Option<Source>) -> u64 {
         source.map_or(self.all, |source| self.writes.min(self.by_source[source as usize]))
     }
