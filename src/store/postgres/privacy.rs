@@ -28,8 +28,8 @@ const USER: &str = "
     FROM (SELECT $1 AS username) AS n
     LEFT JOIN accounts AS a ON a.username = n.username LEFT JOIN people AS p ON p.username = n.username
     WHERE a.name IS NOT NULL OR p.name IS NOT NULL";
-/// The terms in which the person `$1` is registered, with a status other than `$3`, and that have not ended on the date
-/// `$2`.
+/// The terms that have not ended as of the date `$2` and in which the person `$1` has a registration with a status
+/// other than `$3`.
 const REGISTERED: &str = "
     SELECT t.id FROM terms AS t WHERE (t.ends_on IS NULL OR t.ends_on >= $2)
       AND EXISTS (SELECT 1 FROM registrations AS r WHERE r.term = t.id AND r.username = $1 AND r.standing <> $3)

@@ -31,8 +31,8 @@ const REGISTRATIONS: &str = "
     SELECT r.user, r.crn, r.standing, r.place, r.at, r.passed, r.reserved_for, r.offer_until, r.remind_at,
         r.choices, r.term
     FROM terms AS t CROSS JOIN registrations AS r ON r.term = t.id AND r.user = ?1 ORDER BY r.term, r.at, r.crn";
-/// The terms in which the person `?1` is registered, with a status other than `?3`, and that have not ended on the date
-/// `?2`.
+/// The terms that have not ended as of the date `?2` and in which the person `?1` has a registration with a status
+/// other than `?3`.
 const REGISTERED: &str = "
     SELECT t.id FROM terms AS t WHERE (t.ends_on IS NULL OR t.ends_on >= ?2)
       AND EXISTS (SELECT 1 FROM registrations AS r WHERE r.term = t.id AND r.user = ?1 AND r.standing <> ?3)
