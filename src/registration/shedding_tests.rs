@@ -11,8 +11,7 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Returns the state of a queue in which commands have waited long since `start`. A batch holds 200 commands and takes
-/// 585 ms.
+/// Returns the state of a queue whose waits became long at `start`. A batch holds 200 commands and takes 585 ms.
 fn waiting_long_since(start: Instant) -> Shedder {
     let mut shedder = Shedder::new(OVERLOAD_WAIT, WAIT_MAX, BATCH_MAX);
     shedder.limit = 200.0;
@@ -109,7 +108,7 @@ struct Disk {
     /// Time that a batch takes apart from its commands, in microseconds.
     fixed: u64,
     per_command: u64,
-    /// Time of writing all pages of the tables, in microseconds. Small batches write some of them, large ones most.
+    /// Time to write all pages of the tables, in microseconds. Small batches write some of them, large ones most.
     pages: u64,
     /// Whether the time of a batch varies, as on a machine that does other work.
     varies: bool,

@@ -1,8 +1,8 @@
 //! Runs a demonstration in a child process: the hub starts its own program, writes the [`Job`] to its standard input,
 //! and reads reports from its standard output, one JSON document per line.
 //!
-//! A separate process has its own limit on open files: ten thousand students need as many as the hub needs for their
-//! connections. It also does not compete with the hub's threads inside one process.
+//! A separate process has its own limit on open files: ten thousand students need as many open files as the hub needs
+//! for their connections. It also does not compete with the hub's threads inside one process.
 //!
 //! The child stops its run when its standard input closes: when [`StopHandle::stop`] is called, or the hub ends.
 

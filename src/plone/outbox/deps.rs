@@ -11,8 +11,8 @@ use crate::plone::port::Plone;
 use crate::plone::pull_gate::PullGate;
 use crate::store::outbox::OutboxStore;
 
-/// Minimum time between two writes of one section. It limits the load on Plone to one write per second and section, for
-/// any number of registrations.
+/// Minimum time between two writes of one section. It limits the load on Plone to one write per second for each
+/// section, regardless of the number of registrations.
 pub const SECTION_PAUSE: Duration = Duration::from_secs(1);
 
 /// Options of the outbox.
