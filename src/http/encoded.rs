@@ -112,7 +112,7 @@ impl EncodedOnce {
     }
 }
 
-/// Returns the response 304 if the client has the response with this tag; see [`Encoded::new`].
+/// Returns a 304 response if the client has the response with this tag; see [`Encoded::new`].
 pub(super) fn not_modified(request: &HttpRequest, tag: &str, cache_control: &'static str) -> Option<HttpResponse> {
     let etag = format!("W/\"{tag}\"");
     has_etag(request, &etag).then(|| head(&etag, cache_control).status(StatusCode::NOT_MODIFIED).finish())

@@ -13,8 +13,8 @@ use crate::domain::ids::{SectionId, UserName};
 /// The number of entries past which alerts that are no longer in any list are removed.
 const ENTRIES: usize = 1_000;
 
-/// The alerts of all lists, by their number in the sequence and whether they have the sender's display name, which only
-/// staff see. If other readers see an alert differently, the last version is shared.
+/// The alerts of all lists, by their number in the sequence and whether they have the field `sender_name`, which only
+/// staff see. If other readers see different versions of an alert, the last one is shared.
 #[derive(Default)]
 pub(super) struct SharedAlerts(Mutex<HashMap<(u64, bool), Weak<Alert>>>);
 
