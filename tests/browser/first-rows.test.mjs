@@ -19,7 +19,7 @@ after(async () => { await chrome?.close(); await hub?.end(); });
 const isFirstSections = (url) => /\/sections\?.*limit=60$/.test(url);
 const REQUESTS = { terms: (url) => url.endsWith("/api/v1/terms"), session: (url) => url.endsWith("/api/v1/session"), sections: isFirstSections };
 
-/** Opens a page whose requests with URLs that match `held` wait until `release()`. `page.sent` has all of its URLs. */
+/** Opens a page whose requests with URLs that match `held` wait until `release()`. `page.sent` has the URLs of all its requests. */
 async function openHolding(held, where = "/?term=first", options = {}) {
   const page = await open(chrome, hub, "/docs/problems", options);
   let release;
@@ -27,7 +27,7 @@ async function openHolding(held, where = "/?term=first", options = {}) {
   await page.route(held, async (route) => { await released; await route.continue().catch(() => {}); });
   page.sent = [];
   page.on("request", (request) => page.sent.push(request.url()));
-  // The page has not loaded while a request is held.
+  // The page does not finish loading while a request is held.
   await page.goto(hub.url + where, { waitUntil: "commit" });
   return { page, release };
 }

@@ -47,11 +47,11 @@ test("no Register button is emphasized while a hold blocks registration", async 
 
 test("a hold that is lifted while the page is open disappears, and so does the refusal", async () => {
   hub.mint("hila", "student");
-  // Shortens the pause between two readings of the terms to a hundredth.
+  // Shortens the pause between two reads of the terms to one hundredth.
   const script = "const set = setTimeout; window.setTimeout = (then, ms, ...more) => set(then, ms > 20_000 ? ms / 100 : ms, ...more);";
   const page = await open(chrome, hub, "/?term=holds", { user: "hila", script });
   await rows(1)(page);
-  // The hold is placed while the page is open, which learns of it from the refusal.
+  // The hold is placed while the page is open. The page learns of it from the refusal.
   await hub.ask("staff", "PUT", "/api/v1/students/hila", { holds: [HOLD] });
   await row(page, "Calculus I").getByRole("button", { name: /^Register/ }).click();
   await holds(page).waitFor();

@@ -1,9 +1,9 @@
 //! A history of requests from many clients, across kills and faults, and a checker that finds one order of them that
 //! explains every response.
 //!
-//! Clients register, drop, swap, join waitlists, register for plans, change sections as staff, and read seats, own
-//! registrations, rosters and plans. They record each request with the moments before it was sent and after its
-//! response had arrived, taken from one counter in this process. Writes without a response are recorded, too: the
+//! Clients register, drop, swap, join waitlists, register for plans, change sections as staff, and read seats,
+//! students' registrations, rosters and plans. They record each request with the moments before it was sent and after
+//! its response had arrived, taken from one counter in this process. Writes without a response are recorded, too: the
 //! connection was lost, the client closed it, or the commit failed. Such a write was executed once or never, at any
 //! time until its server had ended. Some are sent again.
 //!
@@ -24,8 +24,8 @@
 //!
 //! **Three sources of reads.** Counts of sections, registrations of a student, and rosters are published one after the
 //! other in each commit, and a roster is read from the store before its commit is published. Reads of one source are
-//! ordered by time among themselves and with all writes, reads of different sources only with all writes. Waitlist
-//! positions in a student's list of registrations, which come from the counts, are checked after restarts only.
+//! ordered by time among themselves and with all writes. Reads of different sources are ordered with writes only.
+//! Waitlist positions in a student's list of registrations, which come from the counts, are checked after restarts only.
 
 mod client;
 mod controls;
@@ -217,7 +217,7 @@ impl Run {
         find_order(|| empty_term(&self.schedule), &self.calls)
     }
 
-    /// Saves the history, one call a line, and returns where.
+    /// Saves the history, one call per line, and returns the path of the file.
     fn save(&self) -> PathBuf {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("history-{}.txt", std::process::id()));
         let lines: Vec<String> = self.calls.iter().map(|call| format!("{call:?}\n")).collect();
