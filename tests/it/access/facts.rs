@@ -1,4 +1,4 @@
-//! Facts about students: staff state them, every term decides with them, and the student sees them.
+//! Facts about students: staff state them, every term applies them, and the student sees them.
 
 use std::thread;
 use std::time::Instant;
