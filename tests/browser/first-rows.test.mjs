@@ -19,7 +19,10 @@ after(async () => { await chrome?.close(); await hub?.end(); });
 const isFirstSections = (url) => /\/sections\?.*limit=60$/.test(url);
 const REQUESTS = { terms: (url) => url.endsWith("/api/v1/terms"), session: (url) => url.endsWith("/api/v1/session"), sections: isFirstSections };
 
-/** Opens a page whose requests with URLs that match `held` wait until `release()`. `page.sent` has the URLs of all its requests. */
+/**
+ * Opens a page whose requests with URLs that match `held` wait until `release()`. `page.sent` has the URLs of all its
+ * requests.
+ */
 async function openHolding(held, where = "/?term=first", options = {}) {
   const page = await open(chrome, hub, "/docs/problems", options);
   let release;

@@ -25,7 +25,8 @@
 //! **Three sources of reads.** Counts of sections, registrations of a student, and rosters are published one after the
 //! other in each commit, and a roster is read from the store before its commit is published. Reads of one source are
 //! ordered by time among themselves and with all writes. Reads of different sources are ordered with writes only.
-//! Waitlist positions in a student's list of registrations, which come from the counts, are checked after restarts only.
+//! Waitlist positions in a student's list of registrations, which come from the counts, are checked after restarts
+//! only.
 
 mod client;
 mod controls;
