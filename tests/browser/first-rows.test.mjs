@@ -38,7 +38,7 @@ async function openHolding(held, where = "/?term=first", options = {}) {
 const REST = /\/api\/v1\/session$|\/static\/student-page\/(student\/(page|opening)|session|live|alerts|seats)\.js$/;
 const count = (page, name) => page.sent.filter(REQUESTS[name]).length;
 
-test("the first sections are requested before the page's scripts have loaded, and once", async () => {
+test("the first sections are requested before the page's scripts have loaded, and only once", async () => {
   const { page, release } = await openHolding("**/student/main.js");
   await until(page, () => performance.getEntriesByType("resource").some(({ name, responseEnd }) => /\/sections\?/.test(name) && responseEnd > 0));
   assert.equal(await page.locator(".row").count(), 0);

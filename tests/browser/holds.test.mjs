@@ -61,7 +61,7 @@ test("a hold that is lifted while the page is open disappears, and so does the r
   assert.deepEqual(page.wrong, []);
 });
 
-test("on a phone, the bar at the foot says that a hold blocks registration, and until when it was open", async () => {
+test("on a phone, the bar at the foot says that a hold blocks registration, or when registration closed", async () => {
   hub.mint("helen", "student");
   await hub.term("over", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
   await hub.ask("staff", "PUT", "/api/v1/students/helen", { holds: [HOLD] });

@@ -38,7 +38,7 @@ test("the reach is shown before sending; students get the alert at once", async 
   const [reader, page] = [await openStudent(), await openStaff()];
   await compose(page, "Payment is due", "By Friday.");
   await page.selectOption("#alert-form [name=priority]", "high");
-  await shows(page, "#reach", "Reaches 4 people and all visitors, \\d+ of them connected now\\.");
+  await shows(page, "#reach", "Reaches 4 people and all visitors; \\d+ connected now\\.");
   assert.match(await page.textContent("#preview"), /Payment is due.*Confirm/);
   await send(page);
   await shows(reader, "#banners", "Payment is due");

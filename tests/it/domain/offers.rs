@@ -151,7 +151,7 @@ fn a_student_is_reminded_of_an_offer_once() {
     assert_eq!(notices_in_words(&reminded.changes.notices), ["bob X offered offer reminder"]);
     assert!(at_minute(&mut term, 5 + LASTS - 1).changes.is_empty(), "once");
     assert_eq!(term.reply(&register("eve", "X")), "section_full");
-    assert_eq!(term.status("bob", "X"), "dropped", "the end is as before");
+    assert_eq!(term.status("bob", "X"), "dropped", "the reminder does not extend the deadline");
 }
 
 #[test]

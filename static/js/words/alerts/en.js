@@ -61,7 +61,7 @@ export default {
   "alert.will_send": "Will be sent {at}.",
   "alert.active_until": "Active until {at}.",
   "alert.message.short": "Message",
-  "alert.reach": "Reaches {people}, {n} of them connected now.",
+  "alert.reach": "Reaches {people}; {n} connected now.",
   "alert.past": "The send time has passed. Choose a later time or send the alert now.",
   "alert.counting": "Counting recipients…",
   "alert.send_now": "Send now",
