@@ -292,6 +292,15 @@ test("people and the audit trail are read when their views are opened, and again
   }
 });
 
+test("a link to the activity of a person reads the audit trail once", async () => {
+  const page = await openAdmin("#people");
+  const requests = [];
+  page.on("request", (request) => /\/admin\/audit\?/.test(request.url()) && requests.push(request.url()));
+  await page.locator("#people tbody tr", { hasText: "Alex Admin" }).getByRole("link", { name: /^Activity/ }).click();
+  await until(page, () => document.querySelector("#audit-rows td") && !/Loading/.test(document.querySelector("#audit-summary").textContent));
+  assert.deepEqual(requests.map((url) => new URL(url).searchParams.get("user")), ["admin"]);
+});
+
 test("the audit trail is filtered by action and time", async () => {
   await waitUntilIdle();
   await hub.ask("admin", "POST", "/api/v1/admin/demo", { users: 7, seconds: 1, target: "hub" });

@@ -6,6 +6,7 @@ import { fromCollegeTime } from "../college-time.js";
 import { format, has, t } from "../i18n.js";
 import { codedText, wordText } from "../coded-text.js";
 import { dateTime, unbrokenZone } from "../words.js";
+import { ReadOnOpening } from "./read-on-opening.js";
 
 const PAGE_SIZE = 100;
 /** The actions of the audit trail. Each has a text `audit.ACTION`. */
@@ -22,10 +23,12 @@ const actionText = (action) => has(`audit.${action}`) ? t(`audit.${action}`) : a
 
 export class Audit {
   #requests = 0;
-  #isRunning = false;
+  #isLoading = false;
   /** Whether older entries than those of the first page are shown. */
   #isLong = false;
   #lastDay = "";
+  /** A reader of older entries stays there. A link to this view submits the form, which reads the entries. */
+  #opening = new ReadOnOpening("#audit", () => this.#isLong || this.#isLoading, () => this.#load());
 
   constructor() {
     this.form = $("audit-filter");
@@ -33,26 +36,17 @@ export class Audit {
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.#load(); });
     // The fields are cleared after the event.
     this.form.addEventListener("reset", () => setTimeout(() => this.#load()));
-    addEventListener("hashchange", () => this.#opened());
   }
 
   run(running) {
-    this.#isRunning = running;
-    if (running) return this.#opened();
-    put($("audit-rows"));
-  }
-
-  /**
-   * Reads the newest entries each time the view is opened: the administrator may look for what was just done. A reader of
-   * older entries stays there. Nothing is read before, since the audit trail records who reads it.
-   */
-  #opened() {
-    if (this.#isRunning && location.hash === "#audit" && !this.#isLong) return this.#load();
+    if (!running) put($("audit-rows"));
+    return this.#opening.run(running);
   }
 
   /** Loads the first page, or the page at `cursor`. */
   async #load(cursor) {
     const request = ++this.#requests;
+    this.#isLoading = true;
     const { user, action, q, since } = this.form.elements;
     if (!cursor) put($("audit-summary"), t("data.loading"));
     try {
@@ -73,6 +67,8 @@ export class Audit {
       put($("audit-more"), next && button(t("data.more"), () => this.#load(next)));
     } catch (problem) {
       if (request === this.#requests) put($("audit-summary"), problem.message);
+    } finally {
+      if (request === this.#requests) this.#isLoading = false;
     }
   }
 

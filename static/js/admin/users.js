@@ -6,6 +6,7 @@ import { has, t } from "../i18n.js";
 import { dateTime } from "../words.js";
 import { wasOpen } from "../reload.js";
 import { accountForm, ADD_FORM } from "./account-form.js";
+import { ReadOnOpening } from "./read-on-opening.js";
 
 const PATH = "/api/v1/admin/users";
 const PAGE_SIZE = 100;
@@ -24,10 +25,11 @@ const viewLink = (label, view, form, name, user) => h("a", {
 
 export class Users {
   #requests = 0;
-  #isRunning = false;
   /** Whether more people than those of the first page are shown. */
   #isLong = false;
   #ownName = "";
+  /** A row that is being edited stays, and so do further people. */
+  #opening = new ReadOnOpening("#people", () => this.#isLong || Boolean(this.rows.querySelector(".expanded")), () => this.#load());
 
   constructor() {
     this.search = h("input", { name: "q", type: "search", autocomplete: "off", maxlength: 120 });
@@ -43,25 +45,15 @@ export class Users {
     put($("people"), h("form", { class: "inline", role: "search", onsubmit: (event) => event.preventDefault() },
       h("label", { class: "field wide" }, h("span", null, t("users.query")), this.search), this.add),
     this.addForm, this.summary, this.table, this.more);
-    addEventListener("hashchange", () => this.#opened());
   }
 
   async run(running, user) {
     this.#ownName = user?.username;
-    this.#isRunning = running;
     put(this.addForm);
     this.add.hidden = false;
-    if (!running) return put(this.rows);
-    if (wasOpen(ADD_FORM, user)) this.#showAddForm();
-    await this.#opened();
-  }
-
-  /**
-   * Reads the people each time the view is opened, unless a row is being edited or more of them are shown. Nothing is read
-   * before, since the audit trail records who reads the list.
-   */
-  async #opened() {
-    if (this.#isRunning && location.hash === "#people" && !this.#isLong && !this.rows.querySelector(".expanded")) await this.#load();
+    if (!running) put(this.rows);
+    else if (wasOpen(ADD_FORM, user)) this.#showAddForm();
+    await this.#opening.run(running);
   }
 
   /** Loads the first page, or the page at `cursor`. */
