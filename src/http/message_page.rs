@@ -15,17 +15,25 @@ pub(super) fn language_of(req: &HttpRequest) -> Language {
 /// Returns a page as HTML. `content` is HTML that follows the heading. `heading` is a constant and is not escaped.
 pub(super) fn html(language: Language, heading: &str, content: &str, request_id: &str) -> String {
     let pick = |english, spanish| language.pick(english, spanish);
+    let content = format!(
+        "{content}<p>{number_text} <code>{number}</code></p><p><a class=\"button\" href=\"/\">{back}</a></p>",
+        number_text = pick("Request ID:", "ID de la solicitud:"),
+        number = escape(request_id),
+        back = pick("Back to EduHub", "Volver a EduHub"),
+    );
+    document(language, heading, &content)
+}
+
+/// Returns a page of this heading and this HTML, without a request id and a way back.
+pub(super) fn document(language: Language, heading: &str, content: &str) -> String {
     format!(
         "<!doctype html><html lang=\"{language}\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><title>{heading} - EduHub</title>\
          <link rel=\"icon\" href=\"/static/icon.svg\" type=\"image/svg+xml\">\
-         <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main class=\"message\"><h1>{heading}</h1>{content}\
-         <p>{number_text} <code>{number}</code></p><p><a class=\"button\" href=\"/\">{back}</a></p></main></body></html>",
+         <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main class=\"message\"><h1>{heading}</h1>\
+         {content}</main></body></html>",
         language = language.code(),
-        number_text = pick("Request ID:", "ID de la solicitud:"),
-        number = escape(request_id),
-        back = pick("Back to EduHub", "Volver a EduHub"),
     )
 }
 

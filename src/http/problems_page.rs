@@ -10,7 +10,7 @@ use crate::domain::language::Language;
 use crate::domain::refusal::RefusalCode;
 use crate::http::encoded::Encoded;
 use crate::http::error::Problem;
-use crate::http::message_page::language_of;
+use crate::http::message_page::{document, language_of};
 use crate::http::problem::ProblemCode;
 
 /// `GET /docs/problems`: explains each code.
@@ -47,15 +47,7 @@ fn html(language: Language) -> String {
         );
     }
     // A table of these texts would be wider than a phone.
-    format!(
-        "<!doctype html><html lang=\"{language}\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\"><title>{heading} - EduHub</title>\
-         <link rel=\"icon\" href=\"/static/icon.svg\" type=\"image/svg+xml\">\
-         <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main class=\"message\"><h1>{heading}</h1>\
-         <p>{introduction}</p>{sections}</main></body></html>",
-        language = language.code(),
-    )
+    document(language, heading, &format!("<p>{introduction}</p>{sections}"))
 }
 
 /// Returns what the reader can do next.
