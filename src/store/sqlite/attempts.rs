@@ -18,7 +18,7 @@ use crate::store::StoreFuture;
 use crate::store::attempts::{AttemptStore, StoredAttempt};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::content::AddedRows;
-use crate::store::sqlite::rows::{integer, time_at, unreadable};
+use crate::store::sqlite::rows::{integer, term_id_at, time_at, unreadable};
 use crate::store::verification::ChainEnds;
 
 /// The columns of `attempts AS a` that [`attempt_at`] reads.
@@ -69,7 +69,7 @@ pub(super) const CHAIN_COLUMNS: &str = "term, n, head, heads_at, deleted, delete
 
 pub(super) fn chain_at(row: &Row<'_>) -> rusqlite::Result<ChainEnds> {
     Ok(ChainEnds {
-        term: TermId::stored(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e))?,
+        term: term_id_at(row, 0)?,
         n: row.get(1)?,
         head: hash_at(row, 2)?,
         heads_at: row.get(3)?,
@@ -237,12 +237,11 @@ pub(super) fn erase(tx: &Connection, user: &UserName, pseudonym: &UserName) -> r
 
 /// Returns the terms of the college in which a person had attempts, the greatest id first.
 pub(super) fn terms_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Vec<TermId>> {
-    let term = |row: &Row<'_>| TermId::stored(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e));
     connection
         .prepare_cached(
             "SELECT DISTINCT term FROM attempt_students WHERE user = ?1 AND term NOT GLOB ?2 ORDER BY term DESC",
         )?
-        .query_map(params![user.as_str(), format!("{SANDBOX_PREFIX}*")], term)?
+        .query_map(params![user.as_str(), format!("{SANDBOX_PREFIX}*")], |row| term_id_at(row, 0))?
         .collect()
 }
 

@@ -14,7 +14,7 @@ use crate::store::privacy::{
 };
 
 use crate::store::sqlite::rights::rights_at;
-use crate::store::sqlite::rows::{json, json_at, maybe_time_at, registration_at, time_at, unreadable};
+use crate::store::sqlite::rows::{json, json_at, maybe_time_at, registration_at, term_id_at, time_at, unreadable};
 use crate::store::sqlite::{
     SqliteStore, accounts, attempts, audit, guardian_links, marks, plans, provider_sign_ins, schedule_feeds, sign_ins,
     students,
@@ -96,10 +96,7 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
 }
 
 fn registrations(tx: &Connection, user: &UserName) -> rusqlite::Result<Vec<(TermId, Registration)>> {
-    let of_term = |row: &Row<'_>| {
-        let term = TermId::stored(&row.get::<_, String>(10)?).map_err(|e| unreadable(10, e))?;
-        Ok((term, registration_at(row)?.1))
-    };
+    let of_term = |row: &Row<'_>| Ok((term_id_at(row, 10)?, registration_at(row)?.1));
     tx.prepare_cached(REGISTRATIONS)?.query_map([user.as_str()], of_term)?.collect()
 }
 
@@ -153,8 +150,7 @@ impl PrivacyStore for SqliteStore {
 
 fn current_terms(connection: &Connection, user: &UserName, now: &ZonedDateTime) -> rusqlite::Result<Vec<TermId>> {
     let values = params![user.as_str(), now.date().to_string(), RegistrationStatus::Dropped.as_str()];
-    let term = |row: &Row<'_>| TermId::stored(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e));
-    connection.prepare_cached(REGISTERED)?.query_map(values, term)?.collect()
+    connection.prepare_cached(REGISTERED)?.query_map(values, |row| term_id_at(row, 0))?.collect()
 }
 
 fn erase(tx: &Connection, erasure: &Erasure, has_outbox: bool) -> rusqlite::Result<ErasureOutcome> {

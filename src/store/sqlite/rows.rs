@@ -407,13 +407,15 @@ pub(super) fn integer(number: u64) -> ValueRef<'static> {
     ValueRef::Integer(number.cast_signed())
 }
 
+/// Reads a term's id, which an earlier version may have stored.
+pub(super) fn term_id_at(row: &Row<'_>, column: usize) -> rusqlite::Result<TermId> {
+    TermId::stored(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
+}
+
 /// Reads a section's id: the term from `column`, the CRN from the next one.
 pub(super) fn section_id_at(row: &Row<'_>, column: usize) -> rusqlite::Result<SectionId> {
-    let (term, crn): (String, String) = (row.get(column)?, row.get(column + 1)?);
-    Ok(SectionId {
-        term: TermId::stored(&term).map_err(|e| unreadable(column, e))?,
-        crn: Crn::parse(&crn).map_err(|e| unreadable(column + 1, e))?,
-    })
+    let crn: String = row.get(column + 1)?;
+    Ok(SectionId { term: term_id_at(row, column)?, crn: Crn::parse(&crn).map_err(|e| unreadable(column + 1, e))? })
 }
 
 #[cfg(test)]
