@@ -156,6 +156,9 @@ export const componentName = ({ component }) => has(`kind.${component}`) ? t(`ki
 export const sectionName = (section, id) =>
   section ? [section.course, componentName(section), `(${section.crn})`].filter(Boolean).join(" ") : id;
 
+/** Returns what identifies a section of a course: `A01 lecture CRN 10001`. */
+export const sectionDetails = (section) => [section.section, componentName(section), `${t("section.crn")} ${section.crn}`].filter(Boolean).join(" ");
+
 /** Returns the text of an `overloaded` or `rate_limited` problem. */
 export const busyText = ({ retry_after }) => retry_after > 0 ? t("problem.busy.wait", { n: Number(retry_after) }) : t("problem.busy");
 

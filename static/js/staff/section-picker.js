@@ -2,7 +2,7 @@
 
 import { button, debounce, field, h, put } from "../dom.js";
 import { t } from "../i18n.js";
-import { componentName, meetingTexts, seatStatus } from "../words.js";
+import { meetingTexts, seatStatus, sectionDetails } from "../words.js";
 
 const TYPING_MS = 80;
 /** Sections shown; further words narrow the search down. */
@@ -58,7 +58,7 @@ function item(page, id, verb, choose) {
   const mayEdit = page.mayEdit(id);
   const seats = seatStatus({ ...section, ...page.numbers(id) }, section.status);
   const press = button(verb, () => choose(id), { disabled: !mayEdit, "aria-label": t("action.for", { verb, section: page.nameOf(id) }) });
-  return h("li", { class: "choice" }, h("div", null, h("strong", { dir: "auto" }, section.course), " ", [section.section, componentName(section), `${t("section.crn")} ${section.crn}`].filter(Boolean).join(" "),
+  return h("li", { class: "choice" }, h("div", null, h("strong", { dir: "auto" }, section.course), " ", sectionDetails(section),
     h("small", null, meetingTexts(section, true).join("; ")), h("small", { class: seats.tone }, seats.text),
     !mayEdit && h("small", { class: "careful" }, t("section.limited"))), press);
 }

@@ -3,7 +3,7 @@
 import { button, h, markInvalid, put, SETTLE_MS } from "../dom.js";
 import { drawSeats } from "../seat-cell.js";
 import { t } from "../i18n.js";
-import { componentName, meetingTexts } from "../words.js";
+import { meetingTexts, sectionDetails } from "../words.js";
 import { sectionHistory } from "./attempt-list.js";
 import { MoveEveryone } from "./move-everyone.js";
 import { Roster } from "./roster.js";
@@ -49,7 +49,7 @@ export class SectionRow {
     this.key = "";
     const section = this.list.page.catalogue.get(id);
     put(this.course, section.course);
-    put(this.details, [section.section, componentName(section), `${t("section.crn")} ${section.crn}`].filter(Boolean).join(" "));
+    put(this.details, sectionDetails(section));
     put(this.title, section.title ?? "");
     put(this.times, meetingTexts(section, true).join("; "));
     put(this.instructor, section.instructor ?? t("section.no_instructor"));
