@@ -160,10 +160,10 @@ export class Composer {
 
   /** Returns the alert of the form, as the API takes it. */
   read() {
-    const { title, message, priority, category, when, starts_at, lasts, expires_at, requires_ack } = this.form.elements;
-    const starts = when.value === "at" ? fromCollegeTime(starts_at.value) : null;
+    const { title, message, priority, category, starts_at, lasts, expires_at, requires_ack } = this.form.elements;
+    const starts = this.#isScheduled ? fromCollegeTime(starts_at.value) : null;
     // Until the time of sending is entered, the end is unknown.
-    const begins = when.value === "at" ? starts?.getTime() : hubNow();
+    const begins = this.#isScheduled ? starts?.getTime() : hubNow();
     const ends = lasts.value === "at" ? fromCollegeTime(expires_at.value)
       : lasts.value && begins && new Date(begins + lasts.value * HOUR_MS);
     const audience = this.#audience();
@@ -184,9 +184,9 @@ export class Composer {
   }
 
   #draw() {
-    const { to, when, lasts, starts_at, expires_at, requires_ack } = this.form.elements;
+    const { to, lasts, starts_at, expires_at, requires_ack } = this.form.elements;
     $("selected-people").hidden = to.value === "all";
-    for (const [input, shown] of [[starts_at, when.value === "at"], [expires_at, lasts.value === "at"]]) {
+    for (const [input, shown] of [[starts_at, this.#isScheduled], [expires_at, lasts.value === "at"]]) {
       input.closest("label").hidden = !shown;
       input.required = shown;
       input.disabled = !shown;
