@@ -184,9 +184,10 @@ export class ImportView {
       [state] = await Promise.all([read, addTexts("findings").catch(() => {})]);
       // Sections of a term that is not shown have no name yet.
       if (state.state !== "running") await this.page.ensure(namedSections(state));
-      const hasTerm = state.state === "done" && !state.dry_run && state.term;
-      this.#isNewTerm = Boolean(state.dry_run && state.term) && !await this.page.hasTerm(state.term);
-      this.#neverOpens = Boolean(hasTerm) && !await this.page.hasOpening(state.term);
+      const { dry_run, term } = state;
+      const isApplied = state.state === "done" && !dry_run;
+      this.#isNewTerm = Boolean(dry_run && term) && !await this.page.hasTerm(term);
+      this.#neverOpens = Boolean(isApplied && term) && !await this.page.hasOpening(term);
     } catch (problem) {
       if (problem.status !== 404) throw problem;
       return this.#reset(t("import.gone"));
