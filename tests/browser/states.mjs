@@ -79,8 +79,9 @@ const withdrawAll = async (hub) => {
 function studentStates(hub, { term, soon, week, full, items }) {
   const student = { user: "student" };
   const here = `/?term=${term}`;
-  const register = () => hub.ask("student", "POST", "/api/v1/me/registrations", { add: week.map(({ id }) => id), drop: [], swap: false, waitlist: false });
-  const drop = () => hub.ask("student", "POST", "/api/v1/me/registrations", { add: [], drop: week.map(({ id }) => id), swap: false, waitlist: false });
+  const change = (changes) => hub.ask("student", "POST", "/api/v1/me/registrations", { add: [], drop: [], swap: false, waitlist: false, ...changes });
+  const ids = week.map(({ id }) => id);
+  const [register, drop] = [() => change({ add: ids }), () => change({ drop: ids })];
   const open = items.find((one) => one.open > 3 && one.meetings[0]?.start);
   return [
     { name: "visitor", where: here, how: {}, ready: listed },
